@@ -1,0 +1,36 @@
+# `make demo` and `make test` need Python 3.11 or newer and nothing else.
+
+PYTHON ?= python3
+PIP_INSTALL = .venv/bin/python -m pip install --quiet --disable-pip-version-check $(if $(CONSTRAINTS),-c $(CONSTRAINTS))
+
+.PHONY: demo test lint types unit clean
+
+demo: .venv/installed  ## A rehearsal: 2,600 rows, a stand-in API on this machine, nothing real is touched.
+	@rm -rf .demo
+	@CAMPAIGN_LEDGER=.demo/ledger.db .venv/bin/campaign send configs/demo.yaml --sandbox
+
+test: lint types unit  ## Everything.
+
+lint: .venv/installed-test
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/lint-imports --no-cache
+
+types: .venv/installed-test
+	.venv/bin/mypy
+
+unit: .venv/installed-test
+	.venv/bin/pytest -n 2
+
+.venv/installed: pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "campaign needs Python 3.11 or newer: make PYTHON=python3.11")'
+	$(PYTHON) -m venv .venv
+	$(PIP_INSTALL) --editable .
+	@touch $@
+
+.venv/installed-test: .venv/installed
+	$(PIP_INSTALL) --editable '.[test]'
+	@touch $@
+
+clean:
+	rm -rf .venv .demo

@@ -1,0 +1,151 @@
+"""Who is left out: everyone in the exclusion lists, and whoever is tied to them by a row of the audience.
+
+A row that names two identifiers says that they are one person. Excluding is therefore the closure over all
+valid rows, whichever order they come in; it takes one reading of the files, and memory for the rows with two
+identifiers or more.
+
+Exclusion lists are read leniently, since no opt-out may be lost: each sound identifier counts, whatever the
+rest of its row is like; a malformed cell is taken apart at line breaks, delimiters, quotes and brackets; and in
+a row that is broken or has too few or too many cells every piece is tried as every kind. That can exclude a
+stranger whose name is a word of such a row; it never spares one who opted out.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from typing import BinaryIO, Final
+
+from campaigns.columns import find_exclusion_columns, wanted_headers
+from campaigns.csvfile import open_csv
+from campaigns.errors import Place
+from campaigns.identifiers import MalformedIdentifier, readable, shown
+from campaigns.model import Audience, IdentifierKind
+from campaigns.recipients import Counts, Recipient, RejectedRow, identifier_key
+from campaigns.rows import NORMAL, RowReader, is_blank
+from campaigns.sources import Sources, display_name, file_error
+from campaigns.textfile import line_blocks
+
+EXCLUDED: Final = 0
+SHOWN_CELLS: Final = 5
+_pieces = re.compile(r"[\r\n,;|\t\"'<>()]+").split
+
+
+def listed_keys(audience: Audience) -> set[str]:
+    """The keys of everyone in the exclusion lists themselves; no CSV of the audience is read.
+
+    Rows with nothing usable in them are passed over; `read_audience` reports them. Raises AudienceError.
+    """
+    with Sources() as sources:
+        return read_lists(audience, sources, lambda _: None)
+
+
+def excluded_keys(
+    audience: Audience, *, stdin: BinaryIO | None = None, on_progress: Callable[[int], None] | None = None
+) -> set[str]:
+    """The keys of everyone excluded: the lists, and along the chains through the audience's rows.
+
+    Standard input is consumed when the audience reads it. Raises AudienceError.
+    """
+    with Sources(stdin) as sources:
+        return closure(audience, sources, read_lists(audience, sources, lambda _: None), on_progress)
+
+
+def closure(
+    audience: Audience, sources: Sources, listed: set[str], on_progress: Callable[[int], None] | None = None
+) -> set[str]:
+    """`listed`, and the keys of all who are tied to them through the rows of the audience's files."""
+    reader = RowReader(
+        audience=audience,
+        sources=sources,
+        counts=Counts(),
+        on_rejected=lambda _: None,
+        on_progress=on_progress,
+    )
+    rows = (recipient for source in range(len(audience.csv)) for recipient, _ in reader.rows(source))
+    return tied_keys(listed, rows)
+
+
+def tied_keys(listed: Iterable[str], recipients: Iterable[Recipient]) -> set[str]:
+    """The smallest set that holds `listed` and, with one key of a recipient, all of them. Pure."""
+    groups = dict.fromkeys(listed, EXCLUDED)
+    parents = [EXCLUDED]
+    for recipient in recipients:
+        keys = recipient.keys()
+        if len(keys) < 2:
+            continue
+        roots = {_root(parents, groups[key]) for key in keys if key in groups}
+        if not roots:
+            roots = {len(parents)}
+            parents.append(len(parents))
+        root = min(roots)  # so that the excluded stay the root of their own
+        for other in roots:
+            parents[other] = root
+        for key in keys:
+            groups[key] = root
+    return {key for key, group in groups.items() if _root(parents, group) == EXCLUDED}
+
+
+def _root(parents: list[int], group: int) -> int:
+    while parents[group] != group:
+        parents[group] = parents[parents[group]]
+        group = parents[group]
+    return group
+
+
+def read_lists(audience: Audience, sources: Sources, on_problem: Callable[[RejectedRow], None]) -> set[str]:
+    """The keys in all exclusion lists; rows without any go to `on_problem`. Raises AudienceError."""
+    return {key for path in audience.exclude for key in _read_list(path, audience, sources, on_problem)}
+
+
+def _read_list(
+    path: str, audience: Audience, sources: Sources, on_problem: Callable[[RejectedRow], None]
+) -> Iterator[str]:
+    with sources.opened(path) as stream:
+        # Its delimiter is found, not taken from `audience.delimiter`: the list may come from another program.
+        csv = open_csv(line_blocks(stream, path, audience.encoding), wanted_headers(audience), None, path)
+        if csv.header is None:
+            raise file_error(path, "the exclusion list is empty; accepted is at least a header such as username")
+        columns = find_exclusion_columns(csv.header, audience, path)
+        for batch in csv.batches():
+            for line, cells in zip(batch.lines, batch.rows, strict=True):
+                fault = batch.faults.get(line)
+                if is_blank(cells) and fault is None:
+                    continue
+                row = list(fault.cells) if fault else cells
+                ragged = fault is not None or len(row) != len(csv.header.cells)
+                keys = _keys_in(row, columns, ragged=ragged)
+                if not keys:
+                    on_problem(_problem(path, line, columns, row))
+                yield from keys
+
+
+def _keys_in(row: list[str], columns: list[tuple[IdentifierKind, int]], *, ragged: bool) -> list[str]:
+    if ragged:
+        return _keys_anywhere([piece for cell in row for piece in _pieces(cell)], columns)
+    keys = list[str]()
+    for kind, position in columns:
+        found = _key(kind, row[position])
+        keys += [found] if found else _keys_anywhere(_pieces(row[position]), columns)
+    return keys
+
+
+def _keys_anywhere(cells: list[str], columns: list[tuple[IdentifierKind, int]]) -> list[str]:
+    found = (_key(kind, cell) for cell in cells for kind in {kind for kind, _ in columns})
+    return [key for key in found if key]
+
+
+def _key(kind: IdentifierKind, cell: str) -> str | None:
+    try:
+        value = NORMAL[kind](cell)
+    except MalformedIdentifier:
+        return None
+    return None if value is None else identifier_key(kind, value)
+
+
+def _problem(path: str, line: int, columns: list[tuple[IdentifierKind, int]], row: list[str]) -> RejectedRow:
+    kinds = " or ".join(dict.fromkeys(kind for kind, _ in columns))
+    found = ", ".join(map(shown, row[:SHOWN_CELLS])) + (" …" if len(row) > SHOWN_CELLS else "")
+    return RejectedRow(
+        place=Place(file=display_name(path), line=line, column=columns[0][1] + 1),
+        reason=f"found {found}, which excludes nobody; accepted is a row with a sound {kinds}",
+        cells=tuple(map(readable, row)),
+    )

@@ -1,0 +1,49 @@
+"""Recipients -> chunks: what one call takes. Pure, and a stream."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from campaigns.model import IdentifierKind
+from campaigns.recipients import Recipient
+
+MAX_RECIPIENTS_PER_CHUNK: Final = 1000
+"""What the API takes in one call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """The recipients of one call, all addressed by the same kind of identifier."""
+
+    kind: IdentifierKind
+    recipients: tuple[Recipient, ...]
+
+
+def plan_chunks(
+    recipients: Iterable[Recipient], *, identify_by: Sequence[IdentifierKind], chunk_size: int
+) -> Iterator[Chunk]:
+    """Chunks of one kind each, in the order of the recipients within a kind.
+
+    Each recipient goes by the first kind of `identify_by` that it has. A chunk comes out as soon as it is
+    full; what remains of each kind comes last, in the order of `identify_by`. Raises ValueError for a chunk
+    size that the API doesn't take, and for a recipient who has none of the kinds.
+    """
+    if not 1 <= chunk_size <= MAX_RECIPIENTS_PER_CHUNK:
+        raise ValueError(f"found a chunk size of {chunk_size}; accepted is 1 to {MAX_RECIPIENTS_PER_CHUNK:,}")
+    return _chunks(recipients, identify_by, chunk_size)
+
+
+def _chunks(recipients: Iterable[Recipient], identify_by: Sequence[IdentifierKind], chunk_size: int) -> Iterator[Chunk]:
+    waiting: dict[IdentifierKind, list[Recipient]] = {kind: [] for kind in identify_by}
+    for recipient in recipients:
+        kind = recipient.kind(identify_by)
+        if kind is None:
+            kinds = ", ".join(identify_by)
+            raise ValueError(f"the recipient of line {recipient.line} has none of: {kinds}")
+        waiting[kind].append(recipient)
+        if len(waiting[kind]) == chunk_size:
+            yield Chunk(kind, tuple(waiting[kind]))
+            waiting[kind].clear()
+    for kind, rest in waiting.items():
+        if rest:
+            yield Chunk(kind, tuple(rest))

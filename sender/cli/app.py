@@ -1,0 +1,61 @@
+"""The group of all commands, and how every ending becomes an exit code and a sentence."""
+
+import os
+import sys
+from typing import NoReturn
+
+import rich_click as click
+
+from sender.cli import authoring, looking, media, sandbox, sending
+
+click.rich_click.COMMAND_GROUPS = {
+    "*": [
+        {"name": "Write and check", "commands": ["init", "schema", "check", "plan"]},
+        {"name": "Send", "commands": ["test", "send"]},
+        {"name": "Look", "commands": ["status", "runs", "report"]},
+        {"name": "Media", "commands": ["medias", "media-files"]},
+        {"name": "Rehearse", "commands": ["sandbox"]},
+    ]
+}
+click.rich_click.MAX_WIDTH = 110
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="inro-campaigns", prog_name="campaign")
+def campaign() -> None:
+    """Send a bulk campaign of Instagram direct messages through the Inrō API: nobody twice, nobody lost.
+
+    \b
+    campaign init spring && cd spring      # a campaign and a CSV to start from
+    campaign plan campaign.yaml            # who would get it, nothing is sent
+    campaign send campaign.yaml --sandbox  # a rehearsal on this machine
+    campaign send campaign.yaml            # the real thing, or going on with it
+    """
+
+
+for module in (authoring, sending, looking, media, sandbox):
+    for command in module.COMMANDS:
+        campaign.add_command(command)
+
+
+def main() -> NoReturn:
+    """Runs the command and exits with one of the documented codes; only a bug shows a traceback."""
+    try:
+        code = campaign(standalone_mode=False) or 0
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read our output has gone, as `campaign runs | head` does: nothing is wrong.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    except click.exceptions.Exit as error:  # type: ignore[attr-defined]  # rich-click re-exports it untyped
+        code = error.exit_code
+    except click.ClickException as error:
+        error.show()
+        code = 2
+    except (click.Abort, KeyboardInterrupt):
+        code = 130
+    except Exception as error:
+        from sender.cli.endings import explain
+
+        code = explain(error)
+    sys.exit(code)

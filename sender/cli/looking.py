@@ -1,0 +1,109 @@
+"""`campaign status`, `runs` and `report`."""
+
+import os
+import sys
+from pathlib import Path
+
+import rich_click as click
+
+from sender.cli.options import as_json, in_sandbox, print_json, run_async
+
+run_argument = click.argument("run", metavar="[RUN]", required=False)
+
+
+@click.command()
+@run_argument
+@in_sandbox
+@as_json
+def status(run: str | None, sandbox: bool, as_json: bool) -> None:
+    """Show where a run stands, live or after the fact; without RUN, the newest.
+
+    \b
+    campaign status spring-drop
+    """
+    from sender.cli.text import print_report
+    from sender.look import run_report
+    from sender.settings import ledger_path
+
+    report, holder = run_async(run_report(ledger_path(os.environ, sandbox=sandbox)[0], run))
+    if as_json:
+        print_json(report.as_json())
+    else:
+        print_report(report, holder)
+
+
+@click.command()
+@in_sandbox
+@as_json
+def runs(sandbox: bool, as_json: bool) -> None:
+    """List all runs, the newest first.
+
+    \b
+    campaign runs
+    """
+    from sender.cli.text import print_rows
+    from sender.look import all_reports
+    from sender.settings import ledger_path
+
+    reports = run_async(all_reports(ledger_path(os.environ, sandbox=sandbox)[0]))
+    if as_json:
+        print_json({"runs": [report.as_json() for report in reports]})
+    elif not reports:
+        click.echo("No run yet.")
+    else:
+        names = ("planned", "accepted", "pending", "unknown", "rejected")
+        rows = ((r.run, r.account, r.state, *(f"{r.recipients[name]:,}" for name in names)) for r in reports)
+        print_rows(("run", "account", "state", *names), rows)
+
+
+@click.command()
+@run_argument
+@click.option(
+    "--format", "form", type=click.Choice(["text", "json", "csv"]), default="text", help="text when left out."
+)
+@click.option("--state", metavar="STATES", help="csv: only recipients in these states: unknown,rejected.")
+@in_sandbox
+def report(run: str | None, form: str, state: str | None, sandbox: bool) -> None:
+    """Tell what happened in a run. The csv has one line for each recipient and is itself an audience.
+
+    \b
+    campaign report spring-drop
+    campaign report spring-drop --format csv --state unknown,rejected > look-into.csv
+    """
+    from sender.cli.text import print_report
+    from sender.look import run_report
+    from sender.settings import ledger_path
+
+    ledger = ledger_path(os.environ, sandbox=sandbox)[0]
+    if form == "csv":
+        run_async(_print_csv(ledger, run, _states(state)))
+        return
+    if state is not None:
+        raise click.UsageError("--state goes with --format csv.")
+    found, holder = run_async(run_report(ledger, run))
+    if form == "json":
+        print_json(found.as_json())
+    else:
+        print_report(found, holder)
+
+
+async def _print_csv(ledger: Path, run: str | None, states: list[str]) -> None:
+    from sender.look import recipient_lines
+
+    async for line in recipient_lines(ledger, run, states):
+        sys.stdout.buffer.write(line.encode())
+
+
+def _states(text: str | None) -> list[str]:
+    from sender.report import RECIPIENT_STATES
+
+    states = [state.strip().replace("-", "_") for state in (text or "").split(",") if state.strip()]
+    for state in states:
+        if state not in RECIPIENT_STATES:
+            raise click.BadParameter(
+                f"{state!r} is no state; there are {', '.join(RECIPIENT_STATES)}.", param_hint="--state"
+            )
+    return states
+
+
+COMMANDS = (status, runs, report)

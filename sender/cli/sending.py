@@ -1,0 +1,147 @@
+"""`campaign test` and `campaign send`."""
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import rich_click as click
+
+from sender.cli.options import as_json, campaign_file, load, print_json, run_async
+
+if TYPE_CHECKING:
+    from campaigns.model import Campaign, Rate
+    from sender.session import Ended, Options
+
+
+@click.command()
+@campaign_file
+@click.option("--to", required=True, metavar="WHO", help="@name, an e-mail address or a contact's id.")
+@click.option("--sandbox", is_flag=True, help="Send to a stand-in API on this machine.")
+@as_json
+def test(file: Path, to: str, sandbox: bool, as_json: bool) -> int:
+    """Send the real message to one contact, to see that it looks as meant.
+
+    This stands outside every run: nothing keeps a second test from arriving a second time.
+
+    \b
+    campaign test spring.yaml --to @maria
+    """
+    from sender.outcome import ChunkState
+    from sender.trial import read_contact, send_test
+
+    campaign, contact = load(file), read_contact(to)
+
+    async def work() -> Any:
+        async with _api(sandbox) as settings:
+            return await send_test(campaign, settings, contact)
+
+    outcome = run_async(work())
+    said = {"to": str(contact[1]), "kind": contact[0], "outcome": outcome.chunk, "reason": outcome.reason}
+    found = outcome.chunk is ChunkState.ACCEPTED and not outcome.not_found_count
+    if as_json:
+        print_json({**said, "not_found": bool(outcome.not_found_count), "status": outcome.status})
+    elif found:
+        click.echo(f"Accepted: the message to {contact[1]} is on its way, if the contact is active.")
+    else:
+        click.echo(f"Not accepted: {outcome.reason or 'no such contact'}")
+    return 0 if found else 3
+
+
+@click.command()
+@campaign_file
+@click.option("--run", metavar="NAME", help="The run's name; the campaign's when left out. A new name starts afresh.")
+@click.option("--yes", is_flag=True, help="Consent to sending, without being asked.")
+@click.option("--expect", type=click.IntRange(min=0), metavar="N", help="Consent if the plan has N recipients.")
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Stop after the plan's first N recipients.")
+@click.option("--only-new", is_flag=True, help="Send to those whom no run of this campaign has planned.")
+@click.option("--strict", is_flag=True, help="Refuse rejected rows; exit 3 when somebody was not found.")
+@click.option("--rate", metavar="R", help="Calls in a period instead of the file's: 2/s, 120/min, 500/h.")
+@click.option("--sandbox", is_flag=True, help="Send to a stand-in API on this machine, with a ledger of its own.")
+@click.option("--ephemeral-ledger", is_flag=True, help="In CI: accept that the default ledger dies with the job.")
+@as_json
+def send(
+    file: Path,
+    run: str | None,
+    yes: bool,
+    expect: int | None,
+    limit: int | None,
+    only_new: bool,
+    strict: bool,
+    rate: str | None,
+    sandbox: bool,
+    ephemeral_ledger: bool,
+    as_json: bool,
+) -> int:
+    """Send a campaign, or go on with it where it stopped.
+
+    Killed, interrupted or cut off: the same command goes on, and nobody gets the message twice.
+
+    \b
+    campaign send spring.yaml                 # asks for the number of recipients
+    campaign send spring.yaml --expect 2430   # in a script
+    campaign send spring.yaml --limit 10      # a canary; without --limit it goes on
+    """
+    from sender.cli.text import print_report
+    from sender.report import exit_code
+    from sender.session import Options
+
+    options = Options(
+        run=_run_name(run),
+        only_new=only_new,
+        expect=expect,
+        limit=limit,
+        strict=strict,
+        rate=_rate(rate),
+        stdin=sys.stdin.buffer,
+    )
+    ended = run_async(
+        _send(load(file), options, sandbox=sandbox, consented=yes or expect is not None, may_vanish=ephemeral_ledger)
+    )
+    if as_json:
+        print_json(ended.report.as_json())
+    else:
+        print_report(ended.report)
+    return exit_code(ended.report, strict=strict, signal=ended.signal)
+
+
+async def _send(
+    campaign: "Campaign", options: "Options", *, sandbox: bool, consented: bool, may_vanish: bool
+) -> "Ended":
+    from sender.cli.view import LogView, TerminalView
+    from sender.consent import Consent, require_lasting_ledger
+    from sender.run import send_campaign
+
+    view: LogView | TerminalView = TerminalView() if sys.stderr.isatty() else LogView()
+    ask = view.ask if isinstance(view, TerminalView) and sys.stdin.isatty() else None
+    async with _api(sandbox) as settings:
+        require_lasting_ledger(settings, may_vanish=may_vanish)
+        consent = Consent(given=consented or sandbox, ask=ask)
+        with view:
+            return await send_campaign(campaign, settings, options, view, consent.check)
+
+
+def _api(sandbox: bool) -> Any:
+    """The settings of the API to send to, as a context: Inrō's, or those of a sandbox that lives as long."""
+    from sender.rehearsal import api
+
+    return api(os.environ, sandbox=sandbox)
+
+
+def _run_name(name: str | None) -> str | None:
+    from sender.settings import check_run_name
+
+    return check_run_name(name) if name is not None else None
+
+
+def _rate(text: str | None) -> "Rate | None":
+    from campaigns.model import Rate
+    from sender.errors import InputError
+
+    try:
+        return Rate.parse(text) if text is not None else None
+    except ValueError as error:
+        raise InputError(f"--rate: {error}") from error
+
+
+COMMANDS = (test, send)

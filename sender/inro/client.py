@@ -1,0 +1,163 @@
+"""The HTTP side of Inrō: sends requests, brings back replies. The only user of aiohttp's client.
+
+Nothing in here decides or repeats. aiohttp itself repeats a call on a stale connection, but only for idempotent
+methods, and POST is none (https://docs.aiohttp.org/en/stable/client_reference.html).
+"""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import ExitStack, asynccontextmanager
+from importlib.metadata import version
+from typing import Any
+
+import aiohttp
+from pydantic import SecretStr
+
+from sender.inro.wire import REPLY_HEADERS, FilePart, NoReply, Reply, Request
+
+CONNECT_SECONDS = 15.0
+LOOK_UP_SECONDS = 30.0
+UPLOAD_SECONDS = 600.0  # 25 MB at some 50 kB/s
+# A server may close a connection that was idle for some seconds at the very moment we write to it.
+IDLE_SECONDS = 0.9
+BODY_LIMIT = 1 << 20
+
+
+class _Call:
+    """What is known of a call at any moment, whatever ends it.
+
+    Whether its request may have begun to leave is told by the connection's own trace, never by an exception's class.
+    """
+
+    def __init__(self) -> None:
+        self.began_at: float | None = None
+        self.on_begin: Callable[[], None] = lambda: None
+        self.status: int | None = None
+        self.headers: dict[str, str] = {}
+        self.body = bytearray()
+
+    def begin(self) -> None:
+        self.began_at = asyncio.get_running_loop().time()
+        self.on_begin()
+
+
+async def _connected(_session: aiohttp.ClientSession, context: Any, _params: object) -> None:
+    context.trace_request_ctx.begin()
+
+
+def _trace() -> aiohttp.TraceConfig:
+    # aiohttp writes the request right after it has a connection, so from there on bytes may have left.
+    trace = aiohttp.TraceConfig()
+    trace.on_connection_create_end.append(_connected)
+    trace.on_connection_reuseconn.append(_connected)
+    return trace
+
+
+class InroClient:
+    """One account's connections. Made by `connect`."""
+
+    def __init__(self, session: aiohttp.ClientSession, api_url: str, token: SecretStr, timeout_seconds: float) -> None:
+        self._session = session
+        self._api_url = api_url
+        self._token = token
+        self._timeout_seconds = timeout_seconds
+
+    async def send(self, request: Request) -> Reply | NoReply:
+        """What came of one `POST /messages`; it is written at most once."""
+        with ExitStack() as files:
+            body = _form(request.form, request.file, files) if request.file else request.body
+            headers = {"Idempotency-Key": request.idempotency_key}
+            if not request.file:
+                headers["Content-Type"] = "application/json"
+            seconds = UPLOAD_SECONDS if request.file else self._timeout_seconds
+            return await self._call("POST", "/messages", seconds, data=body, headers=headers)
+
+    async def upload(self, file: FilePart) -> Reply | NoReply:
+        """What came of `POST /media_files` with the file, streamed from disk."""
+        with ExitStack() as files:
+            return await self._call("POST", "/media_files", UPLOAD_SECONDS, data=_form((), file, files))
+
+    async def get(self, path: str, params: Mapping[str, str | int] | None = None) -> Reply | NoReply:
+        """What came of a GET, such as `/medias`."""
+        return await self._call("GET", path, LOOK_UP_SECONDS, params=params or {})
+
+    async def _call(self, method: str, path: str, seconds: float, **options: Any) -> Reply | NoReply:
+        call, loop = _Call(), asyncio.get_running_loop()
+        started, failure = loop.time(), ""
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS) as deadline:
+                call.on_begin = lambda: deadline.reschedule(loop.time() + seconds)
+                await self._exchange(method, path, call, options)
+        except Exception as error:  # whatever it is, the request may have left, and that is what counts
+            failure = _explain(error, seconds if call.began_at else CONNECT_SECONDS)
+        elapsed = loop.time() - (call.began_at or started)
+        if call.status is None:
+            return NoReply(began=call.began_at is not None, reason=failure, seconds=elapsed)
+        # What the API says ends up in the ledger and in reports, and an API may well repeat what it was given.
+        body = bytes(call.body).replace(self._token.get_secret_value().encode(), b"[token]")
+        return Reply(status=call.status, headers=call.headers, body=body, complete=not failure, seconds=elapsed)
+
+    async def _exchange(self, method: str, path: str, call: _Call, options: Mapping[str, Any]) -> None:
+        async with self._session.request(
+            method, self._api_url + path, allow_redirects=False, trace_request_ctx=call, **options
+        ) as response:
+            call.status = response.status
+            call.headers = {name: response.headers[name] for name in REPLY_HEADERS if name in response.headers}
+            async for piece in response.content.iter_any():
+                call.body += piece
+                if len(call.body) > BODY_LIMIT:
+                    raise aiohttp.ClientPayloadError(f"the reply is larger than {BODY_LIMIT:,} bytes")
+
+
+@asynccontextmanager
+async def connect(*, api_url: str, token: SecretStr, timeout_seconds: float) -> AsyncIterator[InroClient]:
+    """A client for as long as the context lasts.
+
+    timeout_seconds   for one message, from the first byte written to the last byte of the reply; uploads have 600 s
+    """
+    connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=IDLE_SECONDS)
+    headers = {
+        "Authorization": f"Bearer {token.get_secret_value()}",
+        "User-Agent": f"inro-campaigns/{_version()}",
+    }
+    async with aiohttp.ClientSession(
+        connector=connector,
+        headers=headers,
+        timeout=aiohttp.ClientTimeout(total=None),
+        trace_configs=[_trace()],
+        trust_env=api_url.startswith("https:"),  # plain http never leaves this machine, so it passes no proxy either
+        cookie_jar=aiohttp.DummyCookieJar(),
+    ) as session:
+        yield InroClient(session, api_url, token, timeout_seconds)
+
+
+def _version() -> str:
+    return version("inro-campaigns")
+
+
+def _form(fields: tuple[tuple[str, str], ...], file: FilePart, files: ExitStack) -> aiohttp.FormData:
+    form = aiohttp.FormData(default_to_multipart=True)
+    for name, value in fields:
+        form.add_field(name, value)
+    stream = files.enter_context(file.path.open("rb"))
+    form.add_field(file.field, stream, filename=file.path.name, content_type=file.content_type)
+    return form
+
+
+def _explain(error: Exception, seconds: float) -> str:
+    match error:
+        case TimeoutError():
+            return f"no reply within {seconds:g} s"
+        case aiohttp.ClientConnectorDNSError():
+            return f"the host {error.host} is not known here"
+        case aiohttp.ClientConnectorCertificateError() | ssl.SSLError() | aiohttp.ClientSSLError():
+            return f"the server's TLS certificate or handshake failed: {error}"
+        case aiohttp.ClientConnectorError():
+            return f"no connection to {error.host}:{error.port}: {error.strerror or error}"
+        case aiohttp.ClientOSError() | ConnectionError() | aiohttp.ServerDisconnectedError():
+            return f"the connection broke: {error}"
+        case aiohttp.ClientPayloadError():
+            return f"the reply was cut short: {error}"
+        case _:
+            return f"{type(error).__name__}: {error}"

@@ -1,0 +1,32 @@
+"""Chunks out, outcomes back: the pool's port onto Inrō's REST API."""
+
+from dataclasses import dataclass
+
+from sender.inro import wire
+from sender.inro.client import InroClient
+from sender.inro.wire import Content, Request
+from sender.ledger import StoredChunk
+from sender.outcome import Outcome
+
+
+@dataclass(frozen=True, kw_only=True)
+class InroMessenger:
+    """Sends one message to many chunks.
+
+    client    the account's connections
+    content   the message as the API takes it
+    key       the run's random key, with which its idempotency keys begin
+    """
+
+    client: InroClient
+    content: Content
+    key: str
+
+    def request(self, chunk: StoredChunk) -> Request:
+        """The call that sends this chunk."""
+        # One key for all tries of a chunk. Inrō documents no idempotency, and nothing here relies on it.
+        return wire.message_request(chunk.kind, chunk.addresses, self.content, idempotency_key=f"{self.key}-{chunk.id}")
+
+    async def send(self, chunk: StoredChunk, request: Request) -> Outcome:
+        """What became of the call."""
+        return wire.outcome(await self.client.send(request), chunk.addresses)

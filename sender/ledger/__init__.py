@@ -1,0 +1,123 @@
+"""The ledger: what was planned, what was sent, what became of it. This is the port; `sqlite.py` is behind it."""
+
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Protocol
+
+from campaigns.audience import SourceStamp
+from campaigns.plan import Chunk
+from sender.ledger.records import START, Attempt, NewRun, Part, Plan, Position, Run, StoredChunk, Totals
+from sender.ledger.sqlite import SqliteLedger
+from sender.outcome import ChunkState, Outcome, RunState
+
+
+class Ledger(Protocol):
+    """Every method raises LedgerError when the ledger can't do it; what one returns from writing is durable.
+
+    Times are seconds since 1970, as `time.time()` gives them.
+    """
+
+    # planning
+
+    async def find_run(self, name: str) -> Run | None:
+        """The run of that name."""
+
+    async def runs(self) -> list[Run]:
+        """All runs, the newest first."""
+
+    async def begin_plan(self, new: NewRun) -> Run:
+        """A run in state `planning`; an unsealed one of the same name is thrown away."""
+
+    async def add_chunks(self, run_id: int, first: int, chunks: Sequence[Chunk]) -> None:
+        """Adds chunks to an unsealed plan; `first` is the position of the first recipient among them."""
+
+    async def seal(self, run_id: int, plan: Plan) -> None:
+        """Makes the plan valid, in one commit."""
+
+    async def discard_plan(self, run_id: int) -> None:
+        """Throws an unsealed plan away."""
+
+    async def planned_keys(self, campaign: str, account_id: int) -> set[str]:
+        """The keys of every recipient that any sealed run of the campaign has planned."""
+
+    # sending
+
+    async def start_session(self, run_id: int, now: float) -> int:
+        """Marks the run as running; what was left `sending` becomes `unknown`. Returns how many recipients."""
+
+    async def end_session(self, run_id: int, state: RunState, reason: str, now: float) -> int:
+        """Marks the run as ended in `state`; what is still `sending` becomes `unknown`. Returns how many recipients."""
+
+    async def keep_content(self, run_id: int, content: Mapping[str, object]) -> None:
+        """Freezes the message as it is sent, uploads and look-ups done."""
+
+    async def pending(self, run_id: int, *, after: Position, limit: int) -> list[StoredChunk]:
+        """Pending chunks behind that position in plan order, without recipients."""
+
+    async def leaves(self, run_id: int) -> list[StoredChunk]:
+        """All chunks but the split ones in plan order, without recipients."""
+
+    async def load(self, chunk: StoredChunk) -> StoredChunk:
+        """The chunk with its recipients."""
+
+    async def claim(self, chunk: StoredChunk, now: float) -> Attempt | None:
+        """Notes durably that the chunk is being sent; None when it is pending no more."""
+
+    async def settle(self, attempt: Attempt, outcome: Outcome, now: float) -> None:
+        """Records what became of a call."""
+
+    async def split(self, chunk: StoredChunk, parts: Sequence[Part], now: float) -> bool:
+        """Replaces a pending chunk by its parts, in one transaction; False when it is pending no more."""
+
+    async def keep_exclusions(self, run_id: int, stamps: Iterable[SourceStamp]) -> None:
+        """Remembers the exclusion lists as they were last read."""
+
+    async def keep_sources(self, run_id: int, audience_spec: str, stamps: Iterable[SourceStamp]) -> None:
+        """Remembers the CSVs as they were last read, and the audience section that they were read by."""
+
+    async def recent_sends(self, account_id: int, since: float) -> list[tuple[float, int]]:
+        """Time and number of recipients of the account's calls since then, oldest first."""
+
+    async def media_url(self, account_id: int, sha256: str) -> str | None:
+        """Where a file of that content was uploaded to."""
+
+    async def keep_media_url(self, account_id: int, sha256: str, url: str, now: float) -> None:
+        """Remembers where a file of that content was uploaded to."""
+
+    async def account_id(self, origin: str, label: str) -> int:
+        """The account's number in this ledger; it is added when it is new."""
+
+    # looking
+
+    async def totals(self, run_id: int) -> Totals:
+        """Sums over the run's leaves."""
+
+    def chunks(self, run_id: int, states: Iterable[ChunkState]) -> AsyncIterator[StoredChunk]:
+        """The run's leaves in plan order, with their recipients, those in the given states only."""
+
+
+@asynccontextmanager
+async def open_ledger(path: Path) -> AsyncIterator[Ledger]:
+    """The ledger at `path`, made when there is none. Raises LedgerError."""
+    ledger = SqliteLedger(path)
+    await ledger.start()
+    try:
+        yield ledger
+    finally:
+        await ledger.close()
+
+
+__all__ = [
+    "START",
+    "Attempt",
+    "Ledger",
+    "NewRun",
+    "Part",
+    "Plan",
+    "Position",
+    "Run",
+    "StoredChunk",
+    "Totals",
+    "open_ledger",
+]

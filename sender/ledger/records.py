@@ -1,0 +1,127 @@
+"""What the ledger keeps, as frozen values."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from campaigns.audience import Recipient, SourceStamp
+from campaigns.model import IdentifierKind
+from sender.outcome import ChunkState, RunState
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NewRun:
+    """A run before its plan: what it is bound to from the first moment."""
+
+    name: str
+    campaign: str
+    origin: str
+    account: str
+    message_fingerprint: str
+    audience_spec: str
+    created_at: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """What seals a run: the facts of the audience as it was read."""
+
+    audience_fingerprint: str
+    sources: tuple[SourceStamp, ...]
+    exclusions: tuple[SourceStamp, ...]
+    counts: Mapping[str, int]
+    planned: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Run:
+    """A run as the ledger holds it."""
+
+    id: int
+    name: str
+    key: str
+    campaign: str
+    account_id: int
+    origin: str
+    account: str
+    state: RunState
+    message_fingerprint: str
+    audience_spec: str
+    plan: Plan
+    content: Mapping[str, object] | None
+    created_at: float
+    session_started_at: float | None
+    elapsed_seconds: float
+    ended_at: float | None
+    reason: str
+
+
+Position = tuple[int, int]
+"""A chunk's place in the plan: the position of its first recipient, and its number."""
+START: Position = (-1, -1)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StoredChunk:
+    """A chunk as the ledger holds it, without its recipients unless they were asked for."""
+
+    id: int
+    run_id: int
+    first: int
+    kind: IdentifierKind
+    size: int
+    state: ChunkState
+    not_found_count: int = 0
+    not_found: tuple[str, ...] = ()
+    status: int | None = None
+    reason: str = ""
+    decided_at: float | None = None
+    recipients: tuple[Recipient, ...] = ()
+
+    @property
+    def position(self) -> Position:
+        """Its place in the plan."""
+        return self.first, self.id
+
+    @property
+    def addresses(self) -> list[int | str]:
+        """What a call addresses its recipients by."""
+        return [recipient.address(self.kind) for recipient in self.recipients]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Attempt:
+    """One call, durably noted before its first byte leaves."""
+
+    id: int
+    chunk_id: int
+    number: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Part:
+    """One part of a chunk that is split: its recipients, and the state that it starts in."""
+
+    recipients: tuple[Recipient, ...]
+    first: int
+    state: ChunkState = ChunkState.PENDING
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Totals:
+    """Sums over a run's leaves.
+
+    chunks       number of chunks by state
+    recipients   number of recipients by state, those not found among the accepted chunks' included
+    not_found    how many of the accepted chunks' recipients matched no contact
+    attempts     calls made
+    retried      calls that were not a chunk's first
+    rate_limited calls answered with 429
+    """
+
+    chunks: Mapping[ChunkState, int] = field(default_factory=dict)
+    recipients: Mapping[ChunkState, int] = field(default_factory=dict)
+    not_found: int = 0
+    attempts: int = 0
+    retried: int = 0
+    rate_limited: int = 0

@@ -1,0 +1,405 @@
+"""The ledger on SQLite: the statements, each a method."""
+
+import secrets
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import asdict, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import apsw
+import orjson
+
+from campaigns.audience import SourceStamp
+from campaigns.model import IdentifierKind
+from campaigns.plan import Chunk
+from sender.ledger import database
+from sender.ledger.packing import pack, unpack
+from sender.ledger.records import START, Attempt, NewRun, Part, Plan, Position, Run, StoredChunk, Totals
+from sender.ledger.writer import Writer
+from sender.outcome import ChunkState, Outcome, RunState, Then
+
+_RUN = """
+    select run.id, name, key, campaign, account_id, origin, label, state, message_fingerprint, audience_spec,
+           audience_fingerprint, sources, exclusions, counts, planned, content,
+           created_at, session_started_at, elapsed_seconds, ended_at, reason
+    from run join account on account.id = account_id
+"""
+_CHUNK = """
+    select chunk.id, run_id, first, kind, size, state, not_found_count, not_found, status, reason, decided_at
+    from chunk
+"""
+
+
+class SqliteLedger:
+    """See `sender.ledger.Ledger` for what each method promises."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._writer = Writer(partial(database.connect, path), path)
+
+    async def start(self) -> None:
+        await self._writer.start()
+
+    async def close(self) -> None:
+        await self._writer.close()
+
+    # planning
+
+    async def find_run(self, name: str) -> Run | None:
+        rows = await self._read(f"{_RUN} where name = ?", name)
+        return _run(rows[0]) if rows else None
+
+    async def runs(self) -> list[Run]:
+        return [_run(row) for row in await self._read(f"{_RUN} order by run.id desc")]
+
+    async def account_id(self, origin: str, label: str) -> int:
+        def work(connection: apsw.Connection) -> int:
+            connection.execute("insert or ignore into account (origin, label) values (?, ?)", (origin, label))
+            query = "select id from account where origin = ? and label = ?"
+            return _one(connection, query, origin, label)
+
+        return await self._writer.run(work)
+
+    async def begin_plan(self, new: NewRun) -> Run:
+        account_id = await self.account_id(new.origin, new.account)
+
+        def work(connection: apsw.Connection) -> None:
+            connection.execute("delete from run where name = ? and state = 'planning'", (new.name,))
+            connection.execute(
+                """
+                insert into run (name, key, campaign, account_id, state, message_fingerprint, audience_spec, created_at)
+                values (?, ?, ?, ?, 'planning', ?, ?, ?)
+                """,
+                (
+                    new.name,
+                    secrets.token_hex(8),
+                    new.campaign,
+                    account_id,
+                    new.message_fingerprint,
+                    new.audience_spec,
+                    new.created_at,
+                ),
+            )
+
+        await self._writer.run(work)
+        run = await self.find_run(new.name)
+        assert run is not None  # noqa: S101 – inserted two lines above, under this run's lock
+        return run
+
+    async def add_chunks(self, run_id: int, first: int, chunks: Sequence[Chunk]) -> None:
+        def work(connection: apsw.Connection) -> None:
+            position = first
+            for chunk in chunks:
+                _insert_chunk(connection, run_id, None, chunk.kind, Part(recipients=chunk.recipients, first=position))
+                position += len(chunk.recipients)
+
+        await self._writer.run(work)
+
+    async def seal(self, run_id: int, plan: Plan) -> None:
+        await self._write(
+            """
+            update run set state = 'interrupted', audience_fingerprint = ?, sources = ?, exclusions = ?, counts = ?,
+                planned = ?
+            where id = ? and state = 'planning'
+            """,
+            plan.audience_fingerprint,
+            _stamps(plan.sources),
+            _stamps(plan.exclusions),
+            _json(plan.counts),
+            plan.planned,
+            run_id,
+        )
+
+    async def discard_plan(self, run_id: int) -> None:
+        await self._write("delete from run where id = ? and state = 'planning'", run_id)
+
+    async def planned_keys(self, campaign: str, account_id: int) -> set[str]:
+        query = """
+            select packed from chunk_recipients join chunk on chunk.id = chunk_id join run on run.id = run_id
+            where campaign = ? and account_id = ? and run.state <> 'planning' and chunk.state <> 'split'
+        """
+
+        def work(connection: apsw.Connection) -> set[str]:
+            keys: set[str] = set()
+            for (packed,) in connection.execute(query, (campaign, account_id)):
+                for recipient in unpack(packed):
+                    keys.update(recipient.keys())
+            return keys
+
+        return await self._writer.run(work, writes=False)
+
+    # sending
+
+    async def start_session(self, run_id: int, now: float) -> int:
+        def work(connection: apsw.Connection) -> int:
+            # A sender that died left its start behind: its session lasted until its last call.
+            connection.execute(
+                """
+                update run set state = 'running', ended_at = null, reason = '',
+                    elapsed_seconds = elapsed_seconds + max(0, coalesce(
+                        (select max(sent_at + coalesce(seconds, 0)) from attempt join chunk on chunk.id = chunk_id
+                         where run_id = run.id) - session_started_at, 0)),
+                    session_started_at = ?
+                where id = ?
+                """,
+                (now, run_id),
+            )
+            return _strand(connection, run_id, "the sender died while this was being sent", now)
+
+        return await self._writer.run(work)
+
+    async def end_session(self, run_id: int, state: RunState, reason: str, now: float) -> int:
+        def work(connection: apsw.Connection) -> int:
+            connection.execute(
+                """
+                update run set state = ?, reason = ?, ended_at = ?, session_started_at = null,
+                    elapsed_seconds = elapsed_seconds + max(0, ? - coalesce(session_started_at, ?))
+                where id = ?
+                """,
+                (state, reason, now, now, now, run_id),
+            )
+            return _strand(connection, run_id, "the sender was stopped before the reply came", now)
+
+        return await self._writer.run(work)
+
+    async def keep_content(self, run_id: int, content: Mapping[str, object]) -> None:
+        await self._write("update run set content = ? where id = ?", _json(content), run_id)
+
+    async def pending(self, run_id: int, *, after: Position, limit: int) -> list[StoredChunk]:
+        query = f"{_CHUNK} where run_id = ? and state = 'pending' and (first, id) > (?, ?) order by first, id limit ?"
+        return [_chunk(row) for row in await self._read(query, run_id, *after, limit)]
+
+    async def leaves(self, run_id: int) -> list[StoredChunk]:
+        query = f"{_CHUNK} where run_id = ? and state <> 'split' order by first, id"
+        return [_chunk(row) for row in await self._read(query, run_id)]
+
+    async def load(self, chunk: StoredChunk) -> StoredChunk:
+        query = "select packed from chunk_recipients where chunk_id = ?"
+        ((packed,),) = await self._read(query, chunk.id)
+        return replace(chunk, recipients=unpack(packed))
+
+    async def claim(self, chunk: StoredChunk, now: float) -> Attempt | None:
+        def work(connection: apsw.Connection) -> Attempt | None:
+            connection.execute(
+                """
+                update chunk set state = 'sending', attempts = attempts + 1
+                where id = ? and state = 'pending'
+                """,
+                (chunk.id,),
+            )
+            if connection.changes() == 0:
+                return None
+            connection.execute(
+                """
+                insert into attempt (chunk_id, account_id, number, recipients, sent_at)
+                select chunk.id, account_id, attempts, size, ? from chunk join run on run.id = run_id where chunk.id = ?
+                """,
+                (now, chunk.id),
+            )
+            number = _one(connection, "select attempts from chunk where id = ?", chunk.id)
+            return Attempt(id=connection.last_insert_rowid(), chunk_id=chunk.id, number=number)
+
+        return await self._writer.run(work)
+
+    async def settle(self, attempt: Attempt, outcome: Outcome, now: float) -> None:
+        def work(connection: apsw.Connection) -> None:
+            connection.execute(
+                "update attempt set seconds = ?, status = ?, result = ?, reason = ? where id = ?",
+                (outcome.seconds, outcome.status, _result(outcome), outcome.reason, attempt.id),
+            )
+            connection.execute(
+                """
+                update chunk set state = ?, not_found_count = ?, not_found = ?, status = ?, reason = ?, request_id = ?,
+                    batch_task_id = ?, decided_at = ?
+                where id = ? and state = 'sending'
+                """,
+                (
+                    outcome.chunk,
+                    outcome.not_found_count,
+                    _json(outcome.not_found),
+                    outcome.status,
+                    outcome.reason,
+                    outcome.request_id,
+                    outcome.batch_task_id,
+                    None if outcome.chunk is ChunkState.PENDING else now,
+                    attempt.chunk_id,
+                ),
+            )
+
+        await self._writer.run(work)
+
+    async def split(self, chunk: StoredChunk, parts: Sequence[Part], now: float) -> bool:
+        def work(connection: apsw.Connection) -> bool:
+            connection.execute("update chunk set state = 'split' where id = ? and state = 'pending'", (chunk.id,))
+            if connection.changes() == 0:
+                return False
+            for part in parts:
+                _insert_chunk(connection, chunk.run_id, chunk.id, chunk.kind, part, now)
+            return True
+
+        return await self._writer.run(work)
+
+    async def keep_exclusions(self, run_id: int, stamps: Iterable[SourceStamp]) -> None:
+        await self._write("update run set exclusions = ? where id = ?", _stamps(stamps), run_id)
+
+    async def keep_sources(self, run_id: int, audience_spec: str, stamps: Iterable[SourceStamp]) -> None:
+        statement = "update run set audience_spec = ?, sources = ? where id = ?"
+        await self._write(statement, audience_spec, _stamps(stamps), run_id)
+
+    async def recent_sends(self, account_id: int, since: float) -> list[tuple[float, int]]:
+        query = "select sent_at, recipients from attempt where account_id = ? and sent_at > ? order by sent_at"
+        return await self._read(query, account_id, since)
+
+    async def media_url(self, account_id: int, sha256: str) -> str | None:
+        query = "select url from media_file where account_id = ? and sha256 = ?"
+        rows = await self._read(query, account_id, sha256)
+        return rows[0][0] if rows else None
+
+    async def keep_media_url(self, account_id: int, sha256: str, url: str, now: float) -> None:
+        await self._write("insert or replace into media_file values (?, ?, ?, ?)", account_id, sha256, url, now)
+
+    # looking
+
+    async def totals(self, run_id: int) -> Totals:
+        def work(connection: apsw.Connection) -> Totals:
+            states = _rows(
+                connection,
+                """
+                select state, count(*), sum(size), sum(not_found_count) from chunk
+                where run_id = ? and state <> 'split' group by state
+                """,
+                run_id,
+            )
+            calls = _rows(
+                connection,
+                """
+                select count(*), coalesce(sum(number > 1), 0), coalesce(sum(attempt.status = 429), 0)
+                from attempt join chunk on chunk.id = chunk_id where run_id = ?
+                """,
+                run_id,
+            )
+            attempts, retried, rate_limited = calls[0]
+            return Totals(
+                chunks={ChunkState(state): chunks for state, chunks, _, _ in states},
+                recipients={ChunkState(state): recipients for state, _, recipients, _ in states},
+                not_found=sum(not_found for *_, not_found in states),
+                attempts=attempts,
+                retried=retried,
+                rate_limited=rate_limited,
+            )
+
+        return await self._writer.run(work, writes=False)
+
+    async def chunks(self, run_id: int, states: Iterable[ChunkState]) -> AsyncIterator[StoredChunk]:
+        wanted = _json([*states])
+        query = f"""{_CHUNK} where run_id = ? and state <> 'split' and state in (select value from json_each(?))
+            and (first, id) > (?, ?) order by first, id limit 200"""
+        after = START
+        while rows := await self._read(query, run_id, wanted, *after):
+            for row in rows:
+                chunk = await self.load(_chunk(row))
+                after = chunk.position
+                yield chunk
+
+    async def _read(self, query: str, *values: Any) -> list[Any]:
+        return await self._writer.run(lambda connection: connection.execute(query, values).fetchall(), writes=False)
+
+    async def _write(self, statement: str, *values: Any) -> None:
+        await self._writer.run(lambda connection: connection.execute(statement, values).fetchall())
+
+
+def _insert_chunk(
+    connection: apsw.Connection,
+    run_id: int,
+    parent_id: int | None,
+    kind: IdentifierKind,
+    part: Part,
+    now: float = 0.0,
+) -> None:
+    decided_at = None if part.state is ChunkState.PENDING else now
+    connection.execute(
+        """
+        insert into chunk (run_id, parent_id, first, kind, size, state, reason, decided_at)
+        values (?, ?, ?, ?, ?, ?, ?, ?)
+        """,
+        (run_id, parent_id, part.first, kind, len(part.recipients), part.state, part.reason, decided_at),
+    )
+    connection.execute(
+        "insert into chunk_recipients values (?, ?)", (connection.last_insert_rowid(), pack(part.recipients))
+    )
+
+
+def _strand(connection: apsw.Connection, run_id: int, reason: str, now: float) -> int:
+    """What is `sending` though nobody sends it may have arrived: `unknown`."""
+    where = "where run_id = ? and state = 'sending'"
+    stranded = _one(connection, f"select coalesce(sum(size), 0) from chunk {where}", run_id)
+    connection.execute(f"update chunk set state = 'unknown', reason = ?, decided_at = ? {where}", (reason, now, run_id))
+    return stranded
+
+
+def _rows(connection: apsw.Connection, query: str, *values: Any) -> list[Any]:
+    return connection.execute(query, values).fetchall()
+
+
+def _one(connection: apsw.Connection, query: str, *values: Any) -> int:
+    ((value,),) = _rows(connection, query, *values)
+    return int(value)
+
+
+def _result(outcome: Outcome) -> str:
+    return outcome.then if outcome.chunk is ChunkState.PENDING and outcome.then is not Then.GO_ON else outcome.chunk
+
+
+def _run(row: tuple[Any, ...]) -> Run:
+    plan = Plan(
+        audience_fingerprint=row[10],
+        sources=tuple(SourceStamp(**stamp) for stamp in orjson.loads(row[11])),
+        exclusions=tuple(SourceStamp(**stamp) for stamp in orjson.loads(row[12])),
+        counts=orjson.loads(row[13]),
+        planned=row[14],
+    )
+    return Run(
+        id=row[0],
+        name=row[1],
+        key=row[2],
+        campaign=row[3],
+        account_id=row[4],
+        origin=row[5],
+        account=row[6],
+        state=RunState(row[7]),
+        message_fingerprint=row[8],
+        audience_spec=row[9],
+        plan=plan,
+        content=orjson.loads(row[15]) if row[15] else None,
+        created_at=row[16],
+        session_started_at=row[17],
+        elapsed_seconds=row[18],
+        ended_at=row[19],
+        reason=row[20],
+    )
+
+
+def _chunk(row: tuple[Any, ...]) -> StoredChunk:
+    chunk_id, run_id, first, kind, size, state, not_found_count, not_found, status, reason, decided_at = row
+    return StoredChunk(
+        id=chunk_id,
+        run_id=run_id,
+        first=first,
+        kind=IdentifierKind(kind),
+        size=size,
+        state=ChunkState(state),
+        not_found_count=not_found_count,
+        not_found=tuple(orjson.loads(not_found)),
+        status=status,
+        reason=reason,
+        decided_at=decided_at,
+    )
+
+
+def _json(value: object) -> str:
+    return orjson.dumps(value).decode()
+
+
+def _stamps(stamps: Iterable[SourceStamp]) -> str:
+    return _json([asdict(stamp) for stamp in stamps])

@@ -1,0 +1,91 @@
+"""structlog's set-up, the names of all events, and what never appears in a log.
+
+Recipients appear in no event above debug, and the token in none at all: it lives in a SecretStr, which prints as stars.
+"""
+
+import logging
+import sys
+from collections.abc import Mapping
+from typing import Any, Final, TextIO, cast
+
+import orjson
+import structlog
+
+from sender.errors import InputError
+
+RUN_STARTED: Final = "run.started"
+RUN_STOPPING: Final = "run.stopping"
+RUN_FINISHED: Final = "run.finished"
+NOTICE: Final = "notice"
+RUN_DOES_NOT_RECONCILE: Final = "run.does_not_reconcile"
+PLAN_BUILT: Final = "plan.built"
+PLAN_RESUMED: Final = "plan.resumed"
+PLAN_FROZEN: Final = "plan.frozen"
+EXCLUSIONS_APPLIED: Final = "exclusions.applied"
+MEDIA_UPLOADED: Final = "media.uploaded"
+MEDIA_REUSED: Final = "media.reused"
+POST_FOUND: Final = "post.found"
+CHUNK_SENDING: Final = "chunk.sending"
+CHUNK_ACCEPTED: Final = "chunk.accepted"
+CHUNK_REJECTED: Final = "chunk.rejected"
+CHUNK_UNKNOWN: Final = "chunk.unknown"
+CHUNK_RETRY: Final = "chunk.retry"
+ACCOUNT_PAUSED: Final = "account.paused"
+
+LEVELS: Final = ("debug", "info", "warning", "error")
+FORMATS: Final = ("json", "console")
+
+
+def configure(environ: Mapping[str, str], *, is_terminal: bool) -> None:
+    """Sets structlog up: JSON lines at `info`, or on a terminal coloured lines at `warning`, beside the progress bar.
+
+    Raises InputError when CAMPAIGN_LOG_LEVEL or CAMPAIGN_LOG_FORMAT is none of those above.
+    """
+    level = _choice(environ, "CAMPAIGN_LOG_LEVEL", LEVELS, "warning" if is_terminal else "info")
+    form = _choice(environ, "CAMPAIGN_LOG_FORMAT", FORMATS, "console" if is_terminal else "json")
+    renderer: Any = structlog.processors.JSONRenderer(serializer=_serialize)
+    if form == "console":
+        # No local variables in tracebacks: the token may be among them.
+        plain = structlog.dev.plain_traceback
+        renderer = structlog.dev.ConsoleRenderer(
+            colors=is_terminal and not environ.get("NO_COLOR"), exception_formatter=plain
+        )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            *([structlog.processors.format_exc_info] if form == "json" else []),
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
+        logger_factory=lambda *_: structlog.PrintLogger(cast("TextIO", _StandardError())),
+        cache_logger_on_first_use=True,
+    )
+
+
+class _StandardError:
+    """Whatever `sys.stderr` is at the moment: a progress bar replaces it, so as not to be written over."""
+
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+
+def get_logger(**bound: object) -> structlog.typing.FilteringBoundLogger:
+    """A logger with these values bound to every event."""
+    logger: structlog.typing.FilteringBoundLogger = structlog.get_logger(**bound)
+    return logger
+
+
+def _serialize(event: Any, **_: Any) -> str:
+    return orjson.dumps(event, default=str).decode()
+
+
+def _choice(environ: Mapping[str, str], name: str, accepted: tuple[str, ...], default: str) -> str:
+    value = environ.get(name, "").lower() or default
+    if value not in accepted:
+        raise InputError(f"{name} is {environ[name]!r}: expected one of {', '.join(accepted)}")
+    return value

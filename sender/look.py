@@ -1,0 +1,69 @@
+"""What a ledger tells of its runs, from any terminal, while they are sent or afterwards."""
+
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
+from pathlib import Path
+
+from campaigns.sources import display_name
+from sender.errors import InputError
+from sender.ledger import Ledger, Run, open_ledger
+from sender.ledger.lock import Holder, holder
+from sender.outcome import ChunkState, RunState
+from sender.report import RECIPIENT_STATES, Report, make_report
+from sender.tables import REPORT_HEADER, csv_line, report_lines
+
+
+async def run_report(ledger: Path, name: str | None) -> tuple[Report, Holder | None]:
+    """What is true of a run now, and who sends it; without a name, of the newest. Raises InputError for no such run."""
+    async with _existing(ledger) as opened:
+        run = await _run(opened, name)
+        return await _report(ledger, opened, run), holder(ledger, run.name)
+
+
+async def all_reports(ledger: Path) -> list[Report]:
+    """What is true of every run now, the newest first."""
+    if not ledger.exists():  # noqa: ASYNC240 – one stat
+        return []
+    async with open_ledger(ledger) as opened:
+        return [await _report(ledger, opened, run) for run in await _sealed(opened)]
+
+
+async def recipient_lines(ledger: Path, name: str | None, states: Sequence[str]) -> AsyncIterator[str]:
+    """CSV: a header, then one line for each of the run's recipients in one of the states, in plan order."""
+    wanted = frozenset(states or RECIPIENT_STATES)
+    chunk_states = {ChunkState.ACCEPTED if state == "not_found" else ChunkState(state) for state in wanted}
+    async with _existing(ledger) as opened:
+        run = await _run(opened, name)
+        yield csv_line(REPORT_HEADER)
+        sources = [display_name(source.path) for source in run.plan.sources]
+        async for chunk in opened.chunks(run.id, chunk_states):
+            for line in report_lines(chunk, sources, wanted):
+                yield line
+
+
+def _existing(ledger: Path) -> AbstractAsyncContextManager[Ledger]:
+    if not ledger.exists():
+        raise InputError(f"there is no ledger at {ledger} yet: nothing was ever sent from here")
+    return open_ledger(ledger)
+
+
+async def _sealed(ledger: Ledger) -> list[Run]:
+    return [run for run in await ledger.runs() if run.state is not RunState.PLANNING]
+
+
+async def _run(ledger: Ledger, name: str | None) -> Run:
+    runs = await _sealed(ledger)
+    found = next((run for run in runs if name in (None, run.name)), None)
+    if found is None:
+        known = ", ".join(run.name for run in runs[:10]) or "none yet"
+        raise InputError(f"there is no run {name!r}; the ledger has: {known}" if name else "the ledger has no run yet")
+    return found
+
+
+async def _report(path: Path, ledger: Ledger, run: Run) -> Report:
+    report = make_report(run, await ledger.totals(run.id), now=time.time())
+    if run.state is RunState.RUNNING and holder(path, run.name) is None:
+        return replace(report, state=RunState.INTERRUPTED, reason="its sender died; the same command goes on")
+    return report

@@ -1,0 +1,266 @@
+"""A campaign -> a sealed run in the ledger: planned anew, or found there and compared with what it began with."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from itertools import islice
+from typing import BinaryIO
+
+import orjson
+import structlog
+
+from campaigns.audience import AudienceReading, Recipient, read_audience, stamp
+from campaigns.model import Campaign
+from campaigns.plan import Chunk, plan_chunks
+from sender import logs
+from sender.errors import InputError, RunMismatch
+from sender.ledger import Ledger, NewRun, Plan, Run
+from sender.outcome import RunState
+from sender.report import spelled
+
+CHUNKS_AT_ONCE = 20
+
+
+class Interrupted(Exception):
+    """Ends the thread that reads an audience which nobody waits for any more."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """What to plan.
+
+    campaign             the campaign file
+    run                  the run's name
+    origin               the API that the run is bound to
+    message_fingerprint  hash of the message
+    only_new             leave out whom an earlier run of the campaign has planned
+    strict               refuse the audience for a rejected row
+    stdin                what `csv: "-"` reads
+    consent              called with the number of recipients before the plan is sealed; raises to refuse
+    expect               the number of recipients that the plan must have
+    on_rows              called with the number of rows read so far
+    on_notice            called with what a person should know
+    """
+
+    campaign: Campaign
+    run: str
+    origin: str
+    message_fingerprint: str
+    consent: Callable[[int], None]
+    only_new: bool = False
+    strict: bool = False
+    stdin: BinaryIO | None = None
+    expect: int | None = None
+    on_rows: Callable[[int], None] = lambda rows: None
+    on_notice: Callable[[str], None] = lambda text: None
+
+
+async def planned_run(order: Order, ledger: Ledger, log: structlog.typing.FilteringBoundLogger) -> Run | None:
+    """The sealed run to send; None when `only_new` finds nobody new.
+
+    Raises InputError (empty audience, ceiling, no consent), RunMismatch, CampaignError and LedgerError. Whatever is
+    raised, nothing was sealed by this call.
+    """
+    run = await ledger.find_run(order.run)
+    if run is None or run.state is RunState.PLANNING:
+        return await _plan(order, ledger, log)
+    await _check_same(order, run, ledger, log)
+    log.info(logs.PLAN_RESUMED, planned=run.plan.planned, state=run.state)
+    return run
+
+
+async def name_of_new(campaign: Campaign, origin: str, ledger: Ledger) -> str:
+    """The name of an `--only-new` run: an unfinished one goes on, else the next free of `NAME+2`, `NAME+3`, …"""
+    base = campaign.campaign
+    runs = [run for run in await ledger.runs() if run.campaign == base and _is_sealed(run)]
+    if not any((run.origin, run.account) == (origin, campaign.account) for run in runs):
+        return base
+    numbers = {int(run.name.removeprefix(f"{base}+")): run for run in runs if _is_numbered(run.name, base)}
+    newest = max(numbers, default=1)
+    if newest in numbers and numbers[newest].state not in (RunState.COMPLETED, RunState.CANCELLED):
+        return numbers[newest].name
+    return f"{base}+{newest + 1}"
+
+
+def _is_numbered(name: str, base: str) -> bool:
+    return name.startswith(f"{base}+") and name.removeprefix(f"{base}+").isdecimal()
+
+
+def _is_sealed(run: Run) -> bool:
+    return run.state is not RunState.PLANNING
+
+
+# A new plan
+
+
+async def _plan(order: Order, ledger: Ledger, log: structlog.typing.FilteringBoundLogger) -> Run | None:
+    draft = await ledger.begin_plan(
+        NewRun(
+            name=order.run,
+            campaign=order.campaign.campaign,
+            origin=order.origin,
+            account=order.campaign.account,
+            message_fingerprint=order.message_fingerprint,
+            audience_spec=audience_spec(order.campaign),
+            created_at=time.time(),
+        )
+    )
+    try:
+        plan = await _fill(order, draft, ledger)
+        if plan.planned == 0 and order.only_new:
+            await ledger.discard_plan(draft.id)
+            return None
+        _check_size(order, plan.planned)
+        order.consent(plan.planned)
+        await ledger.seal(draft.id, plan)
+    except BaseException:
+        await ledger.discard_plan(draft.id)
+        raise
+    log.info(logs.PLAN_BUILT, planned=plan.planned, **plan.counts)
+    return await ledger.find_run(order.run)
+
+
+async def _fill(order: Order, draft: Run, ledger: Ledger) -> Plan:
+    known = await ledger.planned_keys(draft.campaign, draft.account_id) if order.only_new else frozenset[str]()
+    delivery, audience = order.campaign.delivery, order.campaign.audience
+    exclusions = tuple(found for path in audience.exclude if (found := stamp(path)))
+    with _reading(order) as reading:
+        fresh = _Fresh(reading, known)
+        chunks = plan_chunks(iter(fresh), identify_by=audience.identify_by, chunk_size=delivery.chunk_size)
+        planned = 0
+        while batch := await asyncio.to_thread(_take, chunks):
+            await ledger.add_chunks(draft.id, planned, batch)
+            planned += sum(len(chunk.recipients) for chunk in batch)
+    counts = {**asdict(reading.counts), "already_planned": fresh.already_planned}
+    return Plan(
+        audience_fingerprint=reading.fingerprint,
+        sources=reading.sources,
+        exclusions=exclusions,
+        counts=counts,
+        planned=planned,
+    )
+
+
+@contextmanager
+def _reading(order: Order) -> Iterator[AudienceReading]:
+    """A reading that stops, wherever its thread is, when the context ends."""
+    over = threading.Event()
+
+    def on_progress(rows: int) -> None:
+        if over.is_set():
+            raise Interrupted
+        order.on_rows(rows)
+
+    try:
+        yield read_audience(order.campaign.audience, stdin=order.stdin, strict=order.strict, on_progress=on_progress)
+    finally:
+        over.set()
+
+
+def _take(chunks: Iterator[Chunk]) -> list[Chunk]:
+    return list(islice(chunks, CHUNKS_AT_ONCE))
+
+
+class _Fresh:
+    """The recipients that no earlier run has planned, and how many it has."""
+
+    def __init__(self, recipients: AudienceReading, known: frozenset[str] | set[str]) -> None:
+        self._recipients = recipients
+        self._known = known
+        self.already_planned = 0
+
+    def __iter__(self) -> Iterator[Recipient]:
+        for recipient in self._recipients:
+            if self._known and not self._known.isdisjoint(recipient.keys()):
+                self.already_planned += 1
+            else:
+                yield recipient
+
+
+def _check_size(order: Order, planned: int) -> None:
+    campaign = order.campaign
+    if planned == 0:
+        raise InputError(
+            f"{campaign.place('audience', 'csv')}: nobody is left to send to: see `campaign plan {campaign.file.name}`"
+        )
+    ceiling = campaign.delivery.max_recipients
+    if ceiling is not None and planned > ceiling:
+        raise InputError(
+            f"{campaign.place('delivery', 'max_recipients')}: the audience has {spelled(planned, 'recipient')}, "
+            f"more than max_recipients allows ({ceiling:,})"
+        )
+    check_expected(planned, order.expect)
+
+
+def check_expected(planned: int, expect: int | None) -> None:
+    """Raises InputError when the plan's number of recipients is not the one that was expected."""
+    if expect is not None and planned != expect:
+        raise InputError(
+            f"the plan has {spelled(planned, 'recipient')}, and --expect says {expect:,}: nothing was sent"
+        )
+
+
+# A run that has begun
+
+
+async def _check_same(order: Order, run: Run, ledger: Ledger, log: structlog.typing.FilteringBoundLogger) -> None:
+    campaign = order.campaign
+    if run.origin != order.origin:
+        _refuse(run, f"it began at the API {run.origin}, and this is {order.origin}")
+    if (run.campaign, run.account) != (campaign.campaign, campaign.account):
+        _refuse(
+            run,
+            f"it belongs to campaign {run.campaign}, account {run.account}; "
+            f"the file says campaign {campaign.campaign}, account {campaign.account}",
+        )
+    if run.message_fingerprint != order.message_fingerprint:
+        _refuse(run, "the message has changed since it began")
+    check_expected(run.plan.planned, order.expect)
+    if not order.only_new:
+        await _check_audience(order, run, ledger, log)
+
+
+async def _check_audience(order: Order, run: Run, ledger: Ledger, log: structlog.typing.FilteringBoundLogger) -> None:
+    spec, paths = audience_spec(order.campaign), order.campaign.audience.csv
+    stamps = tuple(stamp(path) for path in paths)
+    if spec == run.audience_spec and stamps == run.plan.sources:
+        return
+    gone = [path for path, found in zip(paths, stamps, strict=True) if found is None]
+    if spec == run.audience_spec and gone and order.stdin is None:
+        log.warning(logs.PLAN_FROZEN, gone=gone)
+        order.on_notice(f"{', '.join(gone)} can't be read again, so the plan goes on as it was made.")
+        return
+    with _reading(order) as reading:
+        await asyncio.to_thread(_exhaust, reading)
+    if reading.fingerprint != run.plan.audience_fingerprint:
+        _refuse(run, _difference(run, reading))
+    await ledger.keep_sources(run.id, spec, reading.sources)
+
+
+def _exhaust(reading: AudienceReading) -> None:
+    for _ in reading:
+        pass
+
+
+def _difference(run: Run, reading: AudienceReading) -> str:
+    then, now = run.plan.counts["rows"], reading.counts.rows
+    if then != now:
+        return f"the audience has changed since it began: {spelled(then, 'row')} then, {spelled(now, 'row')} now"
+    return f"the audience has changed since it began: {spelled(now, 'row')} as before, but other people or order"
+
+
+def _refuse(run: Run, why: str) -> None:
+    raise RunMismatch(
+        f"the run {run.name} can't go on: {why}. Nothing was sent. To finish that run, put back what changed. To send "
+        "only to those whom no run of this campaign has planned, add --only-new; to send to everybody, add --run NAME"
+    )
+
+
+def audience_spec(campaign: Campaign) -> str:
+    """A hash of the audience section, but for the exclusion lists, which may change."""
+    section = campaign.audience.model_dump(mode="json", exclude={"exclude"})
+    return sha256(orjson.dumps(section, option=orjson.OPT_SORT_KEYS)).hexdigest()

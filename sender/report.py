@@ -1,0 +1,123 @@
+"""Totals -> report, pure: the numbers that are printed, and the exit code that they mean."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from campaigns.model import Campaign
+from sender.ledger import Run, Totals
+from sender.outcome import ChunkState, RunState
+
+AUDIENCE_COUNTS = ("rows", "kept", "invalid", "duplicates", "excluded", "filtered", "already_planned")
+RECIPIENT_STATES = (
+    "accepted",
+    "not_found",
+    "rejected",
+    "unknown",
+    "assumed_sent",
+    "cancelled",
+    "pending",
+    "sending",
+)
+CHUNK_STATES = tuple(state for state in RECIPIENT_STATES if state != "not_found")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What is true of a run at one moment. `as_json` is the documented form.
+
+    We say accepted, never delivered: Inrō answers before it sends, and only active contacts receive anything.
+    """
+
+    run: str
+    campaign: str
+    account: str
+    state: RunState
+    audience: Mapping[str, int]
+    recipients: Mapping[str, int]
+    chunks: Mapping[str, int]
+    requests: Mapping[str, int]
+    elapsed_seconds: float
+    reason: str = ""
+
+    @property
+    def reconciles(self) -> bool:
+        """Whether every planned recipient is in exactly one state."""
+        return self.recipients["planned"] == sum(self.recipients[state] for state in RECIPIENT_STATES)
+
+    @property
+    def decided(self) -> int:
+        """Recipients that need no further call by themselves."""
+        return self.recipients["planned"] - self.recipients["pending"] - self.recipients["sending"]
+
+    def as_json(self) -> dict[str, object]:
+        """The report as the JSON document that `--json` prints."""
+        return {
+            "run": self.run,
+            "campaign": self.campaign,
+            "account": self.account,
+            "state": self.state,
+            "audience": dict(self.audience),
+            "recipients": dict(self.recipients),
+            "chunks": dict(self.chunks),
+            "requests": dict(self.requests),
+            "elapsed_seconds": round(self.elapsed_seconds, 3),
+            **({"reason": self.reason} if self.reason else {}),
+        }
+
+
+def make_report(run: Run, totals: Totals, *, now: float) -> Report:
+    """The report of a run with these totals; `now` counts the seconds of a session that is under way."""
+    recipients = {state: totals.recipients.get(ChunkState(state), 0) for state in CHUNK_STATES}
+    recipients["accepted"] -= totals.not_found
+    chunks = {state: totals.chunks.get(ChunkState(state), 0) for state in CHUNK_STATES}
+    session = now - run.session_started_at if run.session_started_at is not None else 0.0
+    return Report(
+        run=run.name,
+        campaign=run.campaign,
+        account=run.account,
+        state=run.state,
+        audience={name: run.plan.counts.get(name, 0) for name in AUDIENCE_COUNTS},
+        recipients={
+            "planned": run.plan.planned,
+            **{state: totals.not_found if state == "not_found" else recipients[state] for state in RECIPIENT_STATES},
+        },
+        chunks={"planned": sum(chunks.values()), **chunks},
+        requests={"sent": totals.attempts, "retried": totals.retried, "rate_limited": totals.rate_limited},
+        elapsed_seconds=run.elapsed_seconds + max(0.0, session),
+        reason=run.reason,
+    )
+
+
+def nothing_new(campaign: Campaign, run: str) -> Report:
+    """The report of an `--only-new` that found nobody: no such run exists, and nothing was sent."""
+    return Report(
+        run=run,
+        campaign=campaign.campaign,
+        account=campaign.account,
+        state=RunState.COMPLETED,
+        audience=dict.fromkeys(AUDIENCE_COUNTS, 0),
+        recipients=dict.fromkeys(("planned", *RECIPIENT_STATES), 0),
+        chunks=dict.fromkeys(("planned", *CHUNK_STATES), 0),
+        requests=dict.fromkeys(("sent", "retried", "rate_limited"), 0),
+        elapsed_seconds=0.0,
+    )
+
+
+def exit_code(report: Report, *, strict: bool = False, signal: int | None = None) -> int:
+    """The exit code of a `send` that ends with this report; with `strict`, not found counts as not sent.
+
+    signal   the signal that interrupted it
+    """
+    if not report.reconciles:
+        return 1
+    if report.state is RunState.STOPPED:
+        return 4
+    if signal is not None and report.state is RunState.INTERRUPTED:
+        return 128 + signal
+    lacking = ("rejected", "unknown", "cancelled", *(("not_found",) if strict else ()))
+    return 3 if any(report.recipients[state] for state in lacking) else 0
+
+
+def spelled(count: int, noun: str) -> str:
+    """`1 recipient`, `2,500 recipients`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -1,0 +1,159 @@
+"""The environment -> Settings. The only reader of `INRO_…` and `CAMPAIGN_…` variables."""
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import platformdirs
+from pydantic import SecretStr
+
+from sender.errors import InputError
+
+DEFAULT_API_URL = "https://api.inro.social/api/v1"  # documented by Inrō's help centre
+DEFAULT_TEXT_FIELD = "text"  # assumed: the help centre does not name the field of a text message
+SANDBOX_ORIGIN = "sandbox"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What a command takes from its environment.
+
+    api_url             the API's base URL, without a slash at its end
+    origin              what a run is bound to: the base URL, or `sandbox`
+    token               the bearer token; None when none is set
+    ledger              the path of the ledger
+    ledger_is_default   whether nobody chose that path
+    text_field          the request's field for the text of a text message
+    is_ci               whether this is a CI job, whose files die with it
+    """
+
+    api_url: str
+    origin: str
+    token: SecretStr | None
+    ledger: Path
+    ledger_is_default: bool
+    text_field: str
+    is_ci: bool
+
+    def require_token(self) -> SecretStr:
+        """The token. Raises InputError when none is set."""
+        if self.token is None:
+            raise InputError(
+                "no API token: set INRO_API_TOKEN to your organization's token (in Inrō: Settings, API), "
+                "or INRO_API_TOKEN_FILE to a file that holds it; --sandbox needs none"
+            )
+        return self.token
+
+
+def read_settings(environ: Mapping[str, str]) -> Settings:
+    """The settings of a command that talks to the API. Raises InputError when a variable can't be used."""
+    api_url = _api_url(environ.get("INRO_API_URL") or DEFAULT_API_URL)
+    ledger, is_default = ledger_path(environ)
+    return Settings(
+        api_url=api_url,
+        origin=api_url,
+        token=_token(environ),
+        ledger=ledger,
+        ledger_is_default=is_default,
+        text_field=_text_field(environ),
+        is_ci=_is_set(environ, "CI"),
+    )
+
+
+def sandbox_settings(environ: Mapping[str, str], *, api_url: str, token: str) -> Settings:
+    """The settings of a command with `--sandbox`: its own ledger; the user's token is never read."""
+    ledger, _ = ledger_path(environ, sandbox=True)
+    return Settings(
+        api_url=api_url,
+        origin=SANDBOX_ORIGIN,
+        token=SecretStr(token),
+        ledger=ledger,
+        ledger_is_default=False,
+        text_field=_text_field(environ),
+        is_ci=_is_set(environ, "CI"),
+    )
+
+
+def check_run_name(name: str) -> str:
+    """The name, if a run can have it. Raises InputError otherwise: it becomes part of a file's name."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._@:+-]{0,99}", name):
+        raise InputError(
+            f"--run is {name!r}: expected letters, digits and . _ - @ : +, at most 100, the first a letter or digit"
+        )
+    return name
+
+
+def ledger_path(environ: Mapping[str, str], *, sandbox: bool = False) -> tuple[Path, bool]:
+    """The ledger's absolute path, and whether it is the default. Raises InputError for a URL that is no SQLite file."""
+    named = environ.get("CAMPAIGN_LEDGER")
+    path = _ledger_file(named) if named else platformdirs.user_state_path("inro-campaigns") / "ledger.db"
+    if sandbox:
+        path = path.with_name(f"{path.stem}-sandbox{path.suffix}")
+    return path.absolute(), not named
+
+
+def _ledger_file(named: str) -> Path:
+    scheme, separator, rest = named.partition("://")
+    if not separator:
+        return Path(named).expanduser()
+    if scheme == "sqlite" and rest.startswith("/") and len(rest) > 1:
+        return Path(rest)
+    raise InputError(f"CAMPAIGN_LEDGER is {named!r}: expected a path, or a URL sqlite:///absolute/path/ledger.db")
+
+
+def _token(environ: Mapping[str, str]) -> SecretStr | None:
+    token = environ.get("INRO_API_TOKEN", "").strip() or _token_from_file(environ.get("INRO_API_TOKEN_FILE", ""))
+    if not token:
+        return None
+    # The value is not repeated: even a malformed token may be most of the real one.
+    if not token.isascii() or any(not character.isprintable() or character == " " for character in token):
+        raise InputError("the API token holds characters that no token has: copy it again, without spaces or quotes")
+    return SecretStr(token)
+
+
+def _token_from_file(name: str) -> str:
+    if not name:
+        return ""
+    try:
+        token = Path(name).expanduser().read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "not a text file"
+        raise InputError(f"INRO_API_TOKEN_FILE names {name!r}, which can't be read: {why}") from error
+    if not token:
+        raise InputError(f"INRO_API_TOKEN_FILE names {name!r}, which is empty")
+    return token
+
+
+def _api_url(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        raise InputError(f"INRO_API_URL is {url!r}, which is no URL: {error}") from error
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise InputError("INRO_API_URL may hold no user name, password, query or fragment")
+    if not host or parts.scheme not in ("https", "http"):
+        raise InputError(f"INRO_API_URL is {url!r}: expected https://HOST/PATH, such as {DEFAULT_API_URL}")
+    if parts.scheme == "http" and not _is_loopback(host):
+        raise InputError(f"INRO_API_URL is {url!r}: plain http would show the token to the network; use https")
+    return url.rstrip("/")
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _text_field(environ: Mapping[str, str]) -> str:
+    return environ.get("INRO_TEXT_FIELD") or DEFAULT_TEXT_FIELD
+
+
+def _is_set(environ: Mapping[str, str], name: str) -> bool:
+    return environ.get(name, "").lower() not in ("", "0", "false", "no")

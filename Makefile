@@ -23,13 +23,14 @@ unit: .venv/installed-test
 	.venv/bin/pytest -n 2
 
 .venv/installed: pyproject.toml
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "campaign needs Python 3.11 or newer: make PYTHON=python3.11")'
-	$(PYTHON) -m venv .venv
-	$(PIP_INSTALL) --editable .
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "needs Python 3.11 or newer: make PYTHON=…")'
+	@echo "Installing into .venv …"
+	@$(PYTHON) -m venv .venv
+	@$(PIP_INSTALL) --editable .
 	@touch $@
 
 .venv/installed-test: .venv/installed
-	$(PIP_INSTALL) --editable '.[test]'
+	@$(PIP_INSTALL) --editable '.[test]'
 	@touch $@
 
 clean:

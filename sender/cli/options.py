@@ -1,6 +1,5 @@
 """What several commands share: arguments, flags, and how a campaign file and an event loop come in."""
 
-import asyncio
 import os
 import sys
 from collections.abc import Coroutine
@@ -27,11 +26,17 @@ def load(file: Path) -> "Campaign":
 
 
 def run_async(work: Coroutine[Any, Any, T]) -> T:
-    """What the coroutine returns, once logging is set up."""
+    """What the coroutine returns, run in an event loop of its own."""
+    import asyncio
+
+    return asyncio.run(work)
+
+
+def set_up_logs() -> None:
+    """Sends log lines to standard error as the environment asks. Raises InputError."""
     from sender import logs
 
     logs.configure(os.environ, is_terminal=sys.stderr.isatty())
-    return asyncio.run(work)
 
 
 def print_json(document: object) -> None:

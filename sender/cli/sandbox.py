@@ -1,6 +1,5 @@
 """`campaign sandbox`: the stand-in API as a server."""
 
-import asyncio
 from typing import TYPE_CHECKING
 
 import rich_click as click
@@ -75,6 +74,8 @@ def _pair(fault: str) -> tuple[str, str]:
 
 
 async def _serve(server: "Sandbox") -> None:
+    import asyncio
+
     from sender.signals import Signals
 
     with Signals():

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
-from sender.cli.options import as_json, campaign_file, load, print_json, run_async
+from sender.cli.options import as_json, campaign_file, load, print_json, run_async, set_up_logs
 
 if TYPE_CHECKING:
     from campaigns.model import Campaign, Rate
@@ -30,6 +30,7 @@ def test(file: Path, to: str, sandbox: bool, as_json: bool) -> int:
     from sender.outcome import ChunkState
     from sender.trial import read_contact, send_test
 
+    set_up_logs()
     campaign, contact = load(file), read_contact(to)
 
     async def work() -> Any:
@@ -86,6 +87,7 @@ def send(
     from sender.report import exit_code
     from sender.session import Options
 
+    set_up_logs()
     options = Options(
         run=_run_name(run),
         only_new=only_new,

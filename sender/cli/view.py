@@ -10,7 +10,6 @@ from typing import Self
 from rich.console import Console
 from rich.progress import (
     BarColumn,
-    MofNCompleteColumn,
     Progress,
     SpinnerColumn,
     TaskID,
@@ -59,7 +58,7 @@ class TerminalView:
             SpinnerColumn(finished_text="•"),
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=None),
-            MofNCompleteColumn(),
+            TextColumn("{task.fields[count]}"),
             TextColumn("{task.fields[rate]}", style="cyan"),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
@@ -68,6 +67,8 @@ class TerminalView:
             transient=True,
         )
         self._task: TaskID | None = None
+        self._planned = 0
+        self._decided = 0
         self._calls = 0
         self._began_at = 0.0
 
@@ -79,7 +80,9 @@ class TerminalView:
         self._progress.stop()
 
     def rows(self, count: int) -> None:
-        self._show(f"Reading the audience: {spelled(count, 'row')}", total=None)
+        if self._task is None:
+            self._task = self._add("Reading the audience", total=None)
+        self._progress.update(self._task, count=spelled(count, "row"))
 
     def ask(self, planned: int) -> str:
         """What a person types when asked for the number of recipients."""
@@ -94,16 +97,18 @@ class TerminalView:
 
     def begun(self, report: Report) -> None:
         self._clear()
-        self._began_at = time.monotonic()
-        self._show("Sending", total=report.recipients["planned"], completed=report.decided)
+        self._planned, self._decided = report.recipients["planned"], report.decided
+        self._task = self._add("Sending", total=self._planned, completed=self._decided, count=self._count())
 
     def settled(self, chunk: StoredChunk, outcome: Outcome) -> None:
+        now = time.monotonic()
+        self._began_at = self._began_at or now
+        self._decided += chunk.size if outcome.chunk is not ChunkState.PENDING else 0
+        # From the first reply on: the calls after it, in the time since.
+        rate = f"{self._calls / (now - self._began_at):.1f} calls/s" if self._calls else ""
         self._calls += 1
-        seconds = time.monotonic() - self._began_at
-        rate = f"{self._calls / seconds:.1f} calls/s" if seconds > 1 else ""
         if self._task is not None:
-            advance = chunk.size if outcome.chunk is not ChunkState.PENDING else 0
-            self._progress.update(self._task, advance=advance, rate=rate, note="")
+            self._progress.update(self._task, completed=self._decided, count=self._count(), rate=rate, note="")
 
     def paused(self, seconds: float, reason: str) -> None:
         if self._task is not None:
@@ -112,11 +117,11 @@ class TerminalView:
     def notice(self, text: str) -> None:
         self._progress.console.print(text)
 
-    def _show(self, description: str, *, total: int | None, completed: int = 0) -> None:
-        if self._task is None:
-            self._task = self._progress.add_task(description, total=total, completed=completed, rate="", note="")
-        else:
-            self._progress.update(self._task, description=description)
+    def _add(self, description: str, *, total: int | None, completed: int = 0, count: str = "") -> TaskID:
+        return self._progress.add_task(description, total=total, completed=completed, count=count, rate="", note="")
+
+    def _count(self) -> str:
+        return f"{self._decided:,} of {self._planned:,}"
 
     def _clear(self) -> None:
         if self._task is not None:

@@ -33,7 +33,7 @@ from campaigns.messages import (
     TextMessage,
     VideoMessage,
 )
-from campaigns.quantities import Rate, RateText, Seconds, whole
+from campaigns.quantities import MaxRejected, MaxRejectedText, Rate, RateText, Seconds, whole
 from campaigns.timing import Misfire, Moment, Schedule, Weekday, Window
 
 __all__ = [
@@ -108,6 +108,9 @@ class Delivery(Frozen):
     """The longest pause or lack of progress to sit through before stopping."""
     max_recipients: Annotated[int, whole(1, 1_000_000_000)] | None = None
     """A larger audience is refused before anything is sent."""
+
+    max_rejected: MaxRejectedText = MaxRejected()
+    """More refused recipients stop the run for a person to look: a number, or a share of the decided (at least 50)."""
 
     @field_validator("recipients")
     @classmethod

@@ -85,6 +85,34 @@ class Rate:
         return cls(count=int(count), period_seconds=seconds)
 
 
+@dataclass(frozen=True, kw_only=True)
+class MaxRejected:
+    """How many recipients may be refused before a person has to look: whichever of the two is more."""
+
+    count: int = 50
+    """So many in any case."""
+    share: float = 0.05
+    """This share of those decided, from 0 to 1."""
+
+    FORM: ClassVar[str] = r"^\s*[0-9]{1,9}\s*$|^\s*[0-9]{1,2}(\.[0-9]{1,3})?\s*%\s*$|^\s*100\s*%\s*$"
+
+    @classmethod
+    def parse(cls, value: object) -> Self:
+        """What `200` or `5%` means; a ValueError for anything else. A share never stops before the 51st."""
+        if isinstance(value, cls):
+            return value
+        text = as_text(value).strip()
+        if not re.fullmatch(cls.FORM, text):
+            raise ValueError(f"{shown(value)} is no such bound; accepted are a number, or a share such as 5%")
+        if text.endswith("%"):
+            return cls(share=float(text.removesuffix("%")) / 100)
+        return cls(count=int(text), share=0.0)
+
+    def __str__(self) -> str:
+        """The form in which people write it; `parse` reads it back as an equal bound."""
+        return f"{self.share * 100:g}%" if self.share else str(self.count)
+
+
 def whole(low: int, high: int) -> PlainValidator:
     """A whole number from `low` to `high`, both included."""
 
@@ -98,6 +126,14 @@ def whole(low: int, high: int) -> PlainValidator:
 
 
 Seconds = Annotated[float, PlainValidator(parse_duration, json_schema_input_type=float | str)]
+MaxRejectedText = Annotated[
+    MaxRejected,
+    PlainValidator(
+        MaxRejected.parse,
+        json_schema_input_type=Annotated[str, Field(pattern=MaxRejected.FORM)] | Annotated[int, Field(ge=0)],
+    ),
+    PlainSerializer(str),
+]
 RateText = Annotated[
     Rate,
     PlainValidator(Rate.parse, json_schema_input_type=Annotated[str, Field(pattern=Rate.FORM)]),

@@ -16,7 +16,7 @@ from campaigns.media import MediaFile, check_media, open_media
 from campaigns.model import Campaign, MediaMessage, ShareMessage, TextMessage
 from sender import logs
 from sender.errors import InputError
-from sender.inro.library import Library
+from sender.inro.account import Account
 from sender.inro.wire import Content, FilePart
 from sender.ledger import Ledger
 
@@ -59,13 +59,13 @@ def thaw(frozen: Mapping[str, object]) -> Content:
 class ContentMaker:
     """Makes the content of one account's messages.
 
-    library      the account's posts and uploaded files
+    account      its posts and uploaded files
     ledger       where uploads are remembered, by their content
     account_id   the account's number in the ledger
     text_field   the API's field for a text message
     """
 
-    library: Library
+    account: Account
     ledger: Ledger
     account_id: int
     text_field: str
@@ -98,7 +98,7 @@ class ContentMaker:
             self.log.info(logs.MEDIA_REUSED, url=known)
             return known
         part = FilePart(field="file", path=file.path, content_type=file.content_type)
-        uploaded = await self.library.upload(part)
+        uploaded = await self.account.upload(part)
         self.log.info(logs.MEDIA_UPLOADED, url=uploaded.url, bytes=file.size)
         if uploaded.url:
             await self.ledger.keep_media_url(self.account_id, file.sha256, uploaded.url, time.time())
@@ -107,9 +107,11 @@ class ContentMaker:
     async def _look_up(self, campaign: Campaign) -> str:
         assert isinstance(campaign.message, ShareMessage)  # noqa: S101 – the only caller has matched it
         wanted = campaign.message.post or ""
-        async for post in self.library.posts():
-            if post.is_meant_by(wanted):
-                self.log.info(logs.POST_FOUND, media_id=post.media_id, permalink=post.permalink)
-                return post.media_id
-        place = campaign.place("message", "post")
-        raise InputError(f"{place}: found no post that is {wanted}; `campaign medias` lists this account's posts")
+        meant = [post async for post in self.account.posts() if post.is_meant_by(wanted)]
+        if not meant:
+            place = campaign.place("message", "post")
+            raise InputError(f"{place}: found no post that is {wanted}; `campaign medias` lists this account's posts")
+        # The latest by its time; where the API tells no times, the first in its order.
+        post = max(meant, key=lambda post: post.timestamp)
+        self.log.info(logs.POST_FOUND, media_id=post.media_id, permalink=post.permalink)
+        return post.media_id

@@ -12,6 +12,7 @@ import orjson
 import structlog
 
 from sender.errors import InputError
+from sender.outcome import ChunkState, Outcome
 
 RUN_STARTED: Final = "run.started"
 RUN_STOPPING: Final = "run.stopping"
@@ -29,8 +30,12 @@ CHUNK_SENDING: Final = "chunk.sending"
 CHUNK_ACCEPTED: Final = "chunk.accepted"
 CHUNK_REJECTED: Final = "chunk.rejected"
 CHUNK_UNKNOWN: Final = "chunk.unknown"
+CHUNK_SPLIT: Final = "chunk.split"
 CHUNK_RETRY: Final = "chunk.retry"
 ACCOUNT_PAUSED: Final = "account.paused"
+API_ILL: Final = "api.ill"
+API_WELL: Final = "api.well"
+LEVER_OBEYED: Final = "lever.obeyed"
 
 LEVELS: Final = ("debug", "info", "warning", "error")
 FORMATS: Final = ("json", "console")
@@ -89,3 +94,25 @@ def _choice(environ: Mapping[str, str], name: str, accepted: tuple[str, ...], de
     if value not in accepted:
         raise InputError(f"{name} is {environ[name]!r}: expected one of {', '.join(accepted)}")
     return value
+
+
+def chunk_outcome(log: structlog.typing.FilteringBoundLogger, outcome: Outcome, *, parts: int) -> None:
+    """One line for each reply, under the event's stable name; `parts` is into how many a refused chunk was cut."""
+    facts = {
+        "status": outcome.status,
+        "seconds": round(outcome.seconds, 4),
+        "request_id": outcome.request_id,
+        **({"reason": outcome.reason} if outcome.reason else {}),
+        **({"not_found": outcome.not_found_count} if outcome.not_found_count else {}),
+    }
+    match outcome.chunk:
+        case _ if parts:
+            log.warning(CHUNK_SPLIT, parts=parts, **facts)
+        case ChunkState.ACCEPTED:
+            log.info(CHUNK_ACCEPTED, **facts)
+        case ChunkState.REJECTED:
+            log.warning(CHUNK_REJECTED, **facts)
+        case ChunkState.PENDING:
+            log.warning(CHUNK_RETRY, **facts)
+        case _:
+            log.warning(CHUNK_UNKNOWN, **facts)

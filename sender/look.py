@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,8 +17,7 @@ from sender.tables import REPORT_HEADER, csv_line, report_lines
 
 async def run_report(ledger: Path, name: str | None) -> tuple[Report, Holder | None]:
     """What is true of a run now, and who sends it; without a name, of the newest. Raises InputError for no such run."""
-    async with _existing(ledger) as opened:
-        run = await _run(opened, name)
+    async with existing_run(ledger, name) as (opened, run):
         return await _report(ledger, opened, run), holder(ledger, run.name)
 
 
@@ -34,8 +33,7 @@ async def recipient_lines(ledger: Path, name: str | None, states: Sequence[str])
     """CSV: a header, then one line for each of the run's recipients in one of the states, in plan order."""
     wanted = frozenset(states or RECIPIENT_STATES)
     chunk_states = {ChunkState.ACCEPTED if state == "not_found" else ChunkState(state) for state in wanted}
-    async with _existing(ledger) as opened:
-        run = await _run(opened, name)
+    async with existing_run(ledger, name) as (opened, run):
         yield csv_line(REPORT_HEADER)
         sources = [display_name(source.path) for source in run.plan.sources]
         async for chunk in opened.chunks(run.id, chunk_states):
@@ -43,10 +41,13 @@ async def recipient_lines(ledger: Path, name: str | None, states: Sequence[str])
                 yield line
 
 
-def _existing(ledger: Path) -> AbstractAsyncContextManager[Ledger]:
-    if not ledger.exists():
+@asynccontextmanager
+async def existing_run(ledger: Path, name: str | None) -> AsyncIterator[tuple[Ledger, Run]]:
+    """The open ledger and the run of that name, or the newest. Raises InputError when there is none."""
+    if not ledger.exists():  # noqa: ASYNC240 – one stat
         raise InputError(f"there is no ledger at {ledger} yet: nothing was ever sent from here")
-    return open_ledger(ledger)
+    async with open_ledger(ledger) as opened:
+        yield opened, await _run(opened, name)
 
 
 async def _sealed(ledger: Ledger) -> list[Run]:

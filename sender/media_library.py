@@ -7,8 +7,8 @@ from pathlib import Path
 
 from campaigns.errors import MediaError
 from campaigns.media import LIMITS, MediaFile, open_media
+from sender.inro.account import Account, LibraryFile
 from sender.inro.client import connect
-from sender.inro.library import Library, LibraryFile
 from sender.inro.wire import FilePart
 from sender.ledger import open_ledger
 from sender.retry import Policy
@@ -18,11 +18,11 @@ PATIENCE = Policy(max_wait_seconds=60.0)  # a person is waiting
 
 
 @asynccontextmanager
-async def open_library(settings: Settings) -> AsyncIterator[Library]:
-    """The library of the token's account. Raises InputError without a token."""
+async def open_account(settings: Settings) -> AsyncIterator[Account]:
+    """The token's account. Raises InputError without a token."""
     token = settings.require_token()
     async with connect(api_url=settings.api_url, token=token, timeout_seconds=30.0) as client:
-        yield Library(client, PATIENCE)
+        yield Account(client, PATIENCE)
 
 
 async def keep_file(settings: Settings, path: Path, account: str) -> LibraryFile:
@@ -31,8 +31,8 @@ async def keep_file(settings: Settings, path: Path, account: str) -> LibraryFile
     Raises MediaError when Instagram takes no such file, SendingStopped when the API refuses, LedgerError.
     """
     file = _checked(path)
-    async with open_ledger(settings.ledger) as ledger, open_library(settings) as library:
-        uploaded = await library.upload(FilePart(field="file", path=file.path, content_type=file.content_type))
+    async with open_ledger(settings.ledger) as ledger, open_account(settings) as account_at_inro:
+        uploaded = await account_at_inro.upload(FilePart(field="file", path=file.path, content_type=file.content_type))
         if uploaded.url:
             account_id = await ledger.account_id(settings.origin, account)
             await ledger.keep_media_url(account_id, file.sha256, uploaded.url, time.time())

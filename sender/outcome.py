@@ -30,6 +30,18 @@ class ChunkState(StrEnum):
     CANCELLED = "cancelled"
 
 
+class Lever(StrEnum):
+    """What an operator can ask of a run from another terminal."""
+
+    PAUSE = "pause"
+    RESUME = "resume"
+    CANCEL = "cancel"
+    RATE = "rate"
+    RETRY = "retry"
+    RESEND = "resend"
+    ASSUME_SENT = "assume_sent"
+
+
 class Then(StrEnum):
     """What an outcome means for the calls that follow."""
 
@@ -49,6 +61,7 @@ class Outcome:
     status               the HTTP status, None when no reply came
     not_found            identifiers that the API names as matching no contact
     not_found_count      how many matched no contact, named or not
+    refused              identifiers that a refusal names as its cause
     retry_after_seconds  how long the API asked to wait, None when it did not say
     seconds              from the first byte written (or the attempt to connect) to the end of the reply
     request_id           the API's name for the call, for its support
@@ -61,6 +74,7 @@ class Outcome:
     status: int | None = None
     not_found: tuple[str, ...] = ()
     not_found_count: int = 0
+    refused: tuple[str, ...] = ()
     retry_after_seconds: float | None = None
     seconds: float = 0.0
     request_id: str | None = None

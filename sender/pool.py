@@ -8,19 +8,23 @@ import asyncio
 import random
 import time
 from collections import deque
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import Enum, auto
 from typing import Protocol
 
 import structlog
 
 from sender import logs
+from sender.backlog import Backlog
+from sender.halving import parts_of_refused
 from sender.inro.wire import Request
-from sender.ledger import START, Attempt, Ledger, Position, StoredChunk
+from sender.ledger import Attempt, Ledger, Part, StoredChunk
 from sender.outcome import ChunkState, Outcome, Then
-from sender.retry import GoOn, History, Pause, Policy, Stop, decide
+from sender.retry import GoOn, History, Pause, Policy, Probe, Stop, Tally, decide
 from sender.throttle import Throttle
 
-BACKLOG_SIZE = 256
+TRIALS = 3
 
 
 class Messenger(Protocol):
@@ -32,15 +36,23 @@ class Messenger(Protocol):
     async def send(self, chunk: StoredChunk, request: Request) -> Outcome:
         """What became of the call; the request leaves at most once."""
 
+    async def probe(self) -> Outcome:
+        """Whether the API answers a question that changes nothing."""
+
 
 class Watcher(Protocol):
     """Who is told how it goes."""
 
-    def settled(self, chunk: StoredChunk, outcome: Outcome) -> None:
-        """A call has its outcome, and the ledger knows it."""
+    def settled(self, recipients: int, outcome: Outcome) -> None:
+        """A call has its outcome, and the ledger knows it; so many recipients need no further call."""
 
     def paused(self, seconds: float, reason: str) -> None:
         """The whole account waits for so long."""
+
+
+class _Doubt(Enum):
+    MESSAGE = auto()
+    API = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,39 +61,8 @@ class _Parcel:
     request: Request
 
 
-class Backlog:
-    """The pending chunks of a run in plan order, read from the ledger a few at a time."""
-
-    def __init__(self, ledger: Ledger, run_id: int, *, until: Position | None = None) -> None:
-        self._ledger = ledger
-        self._run_id = run_id
-        self._until = until
-        self._after = START
-        self._ready: deque[StoredChunk] = deque()
-
-    async def next(self) -> StoredChunk | None:
-        """The next chunk with its recipients; None when there is none before the end."""
-        if not self._ready:
-            await self._read()
-        if not self._ready:
-            return None
-        return await self._ledger.load(self._ready.popleft())
-
-    async def rewind(self) -> bool:
-        """Begins again: whether anything is pending still, such as the parts of a chunk that was split meanwhile."""
-        self._after = START
-        await self._read()
-        return bool(self._ready)
-
-    async def _read(self) -> None:
-        chunks = await self._ledger.pending(self._run_id, after=self._after, limit=BACKLOG_SIZE)
-        if chunks:
-            self._after = chunks[-1].position
-        self._ready.extend(chunk for chunk in chunks if self._until is None or chunk.position < self._until)
-
-
 class Pool:
-    """Sends what is pending of one run. `run` once; `stop` from a signal handler."""
+    """Sends what is pending of one run. `run` once; the other methods from signal handlers and operators' levers."""
 
     def __init__(
         self,
@@ -91,6 +72,7 @@ class Pool:
         messenger: Messenger,
         throttle: Throttle,
         policy: Policy,
+        tally: Tally,
         workers: int,
         watcher: Watcher,
         log: structlog.typing.FilteringBoundLogger,
@@ -100,14 +82,19 @@ class Pool:
         self._messenger = messenger
         self._throttle = throttle
         self._policy = policy
+        self._tally = tally
         self._watcher = watcher
         self._log = log
         self._free = asyncio.Semaphore(workers)
         self._in_flight = 0
         self._settled = asyncio.Event()
+        self._unheld = asyncio.Event()
+        self._unheld.set()
         self._returned: deque[_Parcel] = deque()
         self._history = History()
+        self._doubt: _Doubt | None = None
         self._dispatcher: asyncio.Task[None] | None = None
+        self._is_stopped = False
         self.stop_reason: str | None = None
 
     async def run(self) -> None:
@@ -122,8 +109,17 @@ class Pool:
     def stop(self, reason: str | None = None) -> None:
         """Takes no further chunk; `reason` says what stands in the way, if anything does."""
         self.stop_reason = self.stop_reason or reason
+        self._is_stopped = True
         if self._dispatcher:
             self._dispatcher.cancel()
+
+    def hold(self) -> None:
+        """Takes no further chunk before `release`."""
+        self._unheld.clear()
+
+    def release(self) -> None:
+        """Goes on after `hold`."""
+        self._unheld.set()
 
     async def _dispatch(self, workers: asyncio.TaskGroup) -> None:
         while True:
@@ -131,9 +127,17 @@ class Pool:
             parcel = await self._next()
             if parcel is None:
                 return
+            await self._unheld.wait()
             await self._throttle.acquire(parcel.chunk.size)
-            self._in_flight += 1
-            workers.create_task(self._deliver(parcel))
+            if self._is_stopped:  # by this very task, which no await has told yet
+                return
+            if self._doubt is None and self._unheld.is_set():
+                self._start(workers, parcel)
+                continue
+            self._returned.appendleft(parcel)
+            self._free.release()
+            if self._doubt is not None:
+                await self._settle_doubt(workers)
 
     async def _next(self) -> _Parcel | None:
         """The next pending chunk; None when none is left and no call under way can bring one back."""
@@ -141,43 +145,64 @@ class Pool:
             if self._returned:
                 return self._returned.popleft()
             if chunk := await self._backlog.next():
-                return _Parcel(chunk, self._messenger.request(chunk))
+                return self._parcel(chunk)
             if self._in_flight:
                 self._settled.clear()
                 await self._settled.wait()
             elif not await self._backlog.rewind():
                 return None
 
-    async def _deliver(self, parcel: _Parcel) -> None:
+    def _parcel(self, chunk: StoredChunk) -> _Parcel:
+        return _Parcel(chunk, self._messenger.request(chunk))
+
+    def _start(self, workers: asyncio.TaskGroup, parcel: _Parcel) -> asyncio.Task[Outcome | None]:
+        self._in_flight += 1
+        return workers.create_task(self._deliver(parcel))
+
+    async def _deliver(self, parcel: _Parcel) -> Outcome | None:
         try:
             # Cancelled in between, the chunk stays `sending`, which the end of the session turns into `unknown`.
             if attempt := await self._ledger.claim(parcel.chunk, time.time()):
-                await self._call(parcel, attempt)
+                return await self._call(parcel, attempt)
+            return None
         finally:
             self._in_flight -= 1
             self._free.release()
             self._settled.set()
 
-    async def _call(self, parcel: _Parcel, attempt: Attempt) -> None:
+    async def _call(self, parcel: _Parcel, attempt: Attempt) -> Outcome:
         chunk = parcel.chunk
         log = self._log.bind(chunk=chunk.id, attempt=attempt.number, recipients=chunk.size)
         log.info(logs.CHUNK_SENDING)
         outcome = await self._messenger.send(chunk, parcel.request)
-        await self._ledger.settle(attempt, outcome, time.time())
-        log_outcome(log, outcome)
+        parts = parts_of_refused(chunk, outcome) if outcome.chunk is ChunkState.REJECTED else ()
+        if parts:
+            await self._ledger.divide(attempt, outcome, chunk, parts, time.time())
+        else:
+            await self._ledger.settle(attempt, outcome, time.time())
+        logs.chunk_outcome(log, outcome, parts=len(parts))
         if outcome.chunk is ChunkState.PENDING and outcome.then is not Then.STOP:
             self._returned.append(parcel)
-        self._watcher.settled(chunk, outcome)
-        self._follow(outcome)
+        self._watcher.settled(_decided(chunk, outcome, parts), outcome)
+        self._follow(chunk, outcome, parts)
+        return outcome
 
-    def _follow(self, outcome: Outcome) -> None:
+    def _follow(self, chunk: StoredChunk, outcome: Outcome, parts: Sequence[Part]) -> None:
+        self._tally = self._tally.after(outcome.chunk, _decided(chunk, outcome, parts))
+        if outcome.chunk is ChunkState.REJECTED and not self._tally.accepted and self._doubt is None:
+            self._doubt = _Doubt.MESSAGE
+        if too_many := self._tally.too_many_rejected(self._policy):
+            self.stop(too_many)
         now = time.monotonic()
         self._history = self._history.after(outcome, now)
-        match decide(outcome, self._history, self._policy, now=now, random=random.random()):  # noqa: S311 – jitter
+        match decide(outcome, self._history, self._policy, now=now, random=_random()):
             case GoOn():
                 self._throttle.recover()
             case Pause(seconds=seconds, reason=reason):
                 self._pause(seconds, reason, is_throttled=outcome.then is Then.WAIT)
+            case Probe(reason=reason):
+                self._doubt = _Doubt.API
+                self._log.warning(logs.API_ILL, reason=reason)
             case Stop(reason=reason):
                 self.stop(reason)
 
@@ -190,22 +215,73 @@ class Pool:
         )
         self._watcher.paused(seconds, reason)
 
+    # Doubts: whether the message is at fault, or the API ill. While one lasts, no chunk is taken.
 
-def log_outcome(log: structlog.typing.FilteringBoundLogger, outcome: Outcome) -> None:
-    """One line for each reply, under the event's stable name."""
-    facts = {
-        "status": outcome.status,
-        "seconds": round(outcome.seconds, 4),
-        "request_id": outcome.request_id,
-        **({"reason": outcome.reason} if outcome.reason else {}),
-        **({"not_found": outcome.not_found_count} if outcome.not_found_count else {}),
-    }
-    match outcome.chunk:
-        case ChunkState.ACCEPTED:
-            log.info(logs.CHUNK_ACCEPTED, **facts)
-        case ChunkState.REJECTED:
-            log.warning(logs.CHUNK_REJECTED, **facts)
-        case ChunkState.PENDING:
-            log.warning(logs.CHUNK_RETRY, **facts)
-        case _:
-            log.warning(logs.CHUNK_UNKNOWN, **facts)
+    async def _settle_doubt(self, workers: asyncio.TaskGroup) -> None:
+        while self._in_flight:
+            self._settled.clear()
+            await self._settled.wait()
+        if self._doubt is _Doubt.API:
+            await self._until_well(workers)
+        elif not self._tally.accepted:
+            await self._try_message(workers)
+        self._doubt = None
+
+    async def _try_message(self, workers: asyncio.TaskGroup) -> None:
+        """Three recipients from across the audience, singly: does the API refuse the message whoever it is for?"""
+        refusals: list[str] = []
+        for where in (0.0, 0.5, 1.0):
+            outcome = await self._send_single(workers, where)
+            if outcome is None or outcome.chunk is not ChunkState.REJECTED:
+                return
+            refusals.append(outcome.reason)
+        self.stop(f"the API refuses the message itself: three recipients were tried singly. It says: {refusals[-1]}")
+
+    async def _until_well(self, workers: asyncio.TaskGroup) -> None:
+        """Asks a harmless question until the API answers, then tries a single recipient; stops after three in vain."""
+        last = ""
+        for _ in range(TRIALS):
+            await self._until_answering()
+            outcome = await self._send_single(workers, 0.0)
+            if outcome is None or outcome.chunk is not ChunkState.UNKNOWN:
+                self._history = replace(self._history, unknowns=0)
+                self._log.info(logs.API_WELL)
+                return
+            last = outcome.reason
+        self.stop(f"the API answers, but {TRIALS} single recipients in a row are unknown. The last word was: {last}")
+
+    async def _until_answering(self) -> None:
+        while True:
+            await self._throttle.acquire(0)
+            outcome = await self._messenger.probe()
+            now = time.monotonic()
+            self._history = self._history.after(outcome, now) if outcome.chunk is ChunkState.PENDING else self._history
+            match decide(outcome, self._history, self._policy, now=now, random=_random()):
+                case Pause(seconds=seconds, reason=reason):
+                    self._pause(seconds, f"the API does not answer: {reason}", is_throttled=False)
+                case Stop(reason=reason):
+                    self.stop(reason)
+                    await asyncio.sleep(0)  # where the stop reaches this task
+                case _:
+                    return
+
+    async def _send_single(self, workers: asyncio.TaskGroup, where: float) -> Outcome | None:
+        await self._unheld.wait()
+        chunk = await self._backlog.single(where)
+        if chunk is None:
+            return None
+        await self._free.acquire()
+        await self._throttle.acquire(1)
+        # A task of its own, so that a stop lets the call finish like any other.
+        return await asyncio.shield(self._start(workers, self._parcel(chunk)))
+
+
+def _decided(chunk: StoredChunk, outcome: Outcome, parts: Sequence[Part]) -> int:
+    """How many recipients need no further call after this one."""
+    if parts:
+        return sum(len(part.recipients) for part in parts if part.state is not ChunkState.PENDING)
+    return 0 if outcome.chunk is ChunkState.PENDING else chunk.size
+
+
+def _random() -> float:
+    return random.random()  # noqa: S311 – jitter, no secret

@@ -112,7 +112,7 @@ def exit_code(report: Report, *, strict: bool = False, signal: int | None = None
         return 1
     if report.state is RunState.STOPPED:
         return 4
-    if signal is not None and report.state is RunState.INTERRUPTED:
+    if signal is not None and report.recipients["pending"]:
         return 128 + signal
     lacking = ("rejected", "unknown", "cancelled", *(("not_found",) if strict else ()))
     return 3 if any(report.recipients[state] for state in lacking) else 0

@@ -10,21 +10,24 @@ import structlog
 from campaigns.media import MediaFile
 from campaigns.model import Campaign, Rate
 from sender import content, logs
+from sender.backlog import Backlog
 from sender.content import ContentMaker
 from sender.errors import InputError, SenderError, SendingStopped
+from sender.inro.account import Account
 from sender.inro.client import InroClient, connect
-from sender.inro.library import Library
 from sender.inro.messenger import InroMessenger
 from sender.inro.wire import Content
 from sender.ledger import Ledger, Part, Position, Run, StoredChunk
-from sender.outcome import ChunkState, RunState
-from sender.pool import Backlog, Pool, Watcher
+from sender.outcome import ChunkState, Lever, RunState
+from sender.pool import Pool, Watcher
 from sender.report import Report, make_report, spelled
-from sender.retry import Policy
+from sender.retry import Policy, Tally
 from sender.settings import Settings
 from sender.signals import Signals
 from sender.suppression import Suppression
 from sender.throttle import Throttle
+
+LISTEN_SECONDS = 1.0
 
 
 class View(Watcher, Protocol):
@@ -84,8 +87,10 @@ class Session:
     file: MediaFile | None
     log: structlog.typing.FilteringBoundLogger
     reason: str = field(default="", init=False)
+    cancelled: bool = field(default=False, init=False)
 
     async def send(self) -> Ended:
+        await self._obey(None)
         suppression = Suppression(self.run, self.campaign.audience, self.ledger, self.log)
         await suppression.apply()
         until = await self._boundary(self.options.limit)
@@ -126,7 +131,7 @@ class Session:
         if self.run.content is not None:
             return content.thaw(self.run.content)
         maker = ContentMaker(
-            library=Library(client, self._policy),
+            account=Account(client, self._policy),
             ledger=self.ledger,
             account_id=self.run.account_id,
             text_field=self.settings.text_field,
@@ -139,21 +144,29 @@ class Session:
     async def _pool(
         self, client: InroClient, message: Content, suppression: Suppression, until: Position | None
     ) -> None:
+        throttle = await self._throttle()
         pool = Pool(
             backlog=Backlog(self.ledger, self.run.id, until=until),
             ledger=self.ledger,
             messenger=InroMessenger(client=client, content=message, key=self.run.key),
-            throttle=await self._throttle(),
+            throttle=throttle,
             policy=self._policy,
+            tally=await self._tally(),
             workers=self.campaign.delivery.workers,
             watcher=self.view,
             log=self.log,
         )
+        if self.run.held:
+            pool.hold()
         with self.signals.gently(lambda: self._finish_in_flight(pool)):
             async with asyncio.TaskGroup() as group:
-                watching = group.create_task(self._watch(suppression, pool))
+                beside = [
+                    group.create_task(self._watch(suppression, pool)),
+                    group.create_task(self._listen(pool, throttle)),
+                ]
                 await pool.run()
-                watching.cancel()
+                for task in beside:
+                    task.cancel()
         self.reason = pool.stop_reason or ""
 
     def _finish_in_flight(self, pool: Pool) -> None:
@@ -165,10 +178,50 @@ class Session:
         if self.campaign.audience.exclude:
             pool.stop(await suppression.watch())
 
+    async def _listen(self, pool: Pool, throttle: Throttle) -> None:
+        """Obeys the operators' levers, once a second."""
+        held_since: float | None = None
+        while True:
+            for lever in await self._obey(throttle):
+                if lever is Lever.CANCEL:
+                    self.cancelled = True
+                    pool.stop()
+            held_since = (held_since or time.monotonic()) if self.run.held else None
+            if held_since is None:
+                pool.release()
+            else:
+                pool.hold()
+                if time.monotonic() - held_since > self._policy.max_wait_seconds:
+                    pool.stop(f"it is paused still: `campaign resume {self.run.name}` lifts that; then start it again")
+            await asyncio.sleep(LISTEN_SECONDS)
+
+    async def _obey(self, throttle: Throttle | None) -> list[Lever]:
+        """Does what operators have asked of this run since the last look."""
+        commands = await self.ledger.open_commands(self.run.id)
+        for command in commands:
+            changed = await self.ledger.obey(command, time.time())
+            self.log.warning(
+                logs.LEVER_OBEYED, lever=command.lever, argument=command.argument, user=command.user, recipients=changed
+            )
+            self.view.notice(f"{command.user} asked for {command.lever.replace('_', ' ')} {command.argument}".rstrip())
+            if command.lever is Lever.RATE and throttle:
+                throttle.set_rate(Rate.parse(command.argument))
+        self.run = await self._fresh_run()
+        return [command.lever for command in commands]
+
+    async def _tally(self) -> Tally:
+        totals = await self.ledger.totals(self.run.id)
+        undecided = (ChunkState.PENDING, ChunkState.SENDING)
+        return Tally(
+            accepted=totals.recipients.get(ChunkState.ACCEPTED, 0),
+            rejected=totals.recipients.get(ChunkState.REJECTED, 0),
+            decided=sum(number for state, number in totals.recipients.items() if state not in undecided),
+        )
+
     async def _throttle(self) -> Throttle:
         """The account's rate, with what other sessions sent lately counted in."""
         delivery = self.campaign.delivery
-        rate = self.options.rate or delivery.rate
+        rate = self.options.rate or (Rate.parse(self.run.rate) if self.run.rate else delivery.rate)
         throttle = Throttle(rate, delivery.recipients)
         longest = max(rate.period_seconds, delivery.recipients.period_seconds if delivery.recipients else 0.0)
         now = time.time()
@@ -178,7 +231,12 @@ class Session:
 
     @property
     def _policy(self) -> Policy:
-        return Policy(max_wait_seconds=self.campaign.delivery.max_wait_seconds)
+        delivery = self.campaign.delivery
+        return Policy(
+            max_wait_seconds=delivery.max_wait_seconds,
+            max_rejected=delivery.max_rejected.count,
+            max_rejected_share=delivery.max_rejected.share,
+        )
 
     async def _boundary(self, limit: int | None) -> Position | None:
         """The first position behind the plan's first `limit` recipients; a chunk that lies across it is cut there."""
@@ -219,9 +277,14 @@ class Session:
     async def _finish(self) -> Report:
         """Writes down how the session ended."""
         totals = await self.ledger.totals(self.run.id)
+        is_pending = bool(totals.chunks.get(ChunkState.PENDING))
         if self.reason:
             state = RunState.STOPPED
-        elif totals.chunks.get(ChunkState.PENDING) or self.signals.received is not None:
+        elif self.cancelled and not is_pending:
+            state = RunState.CANCELLED
+        elif is_pending and self.run.held:
+            state = RunState.PAUSED
+        elif is_pending or self.signals.received is not None:
             state = RunState.INTERRUPTED
         else:
             state = RunState.COMPLETED
@@ -248,9 +311,13 @@ class Session:
         return report
 
     async def _report(self) -> Report:
+        run = await self._fresh_run()
+        return make_report(run, await self.ledger.totals(run.id), now=time.time())
+
+    async def _fresh_run(self) -> Run:
         run = await self.ledger.find_run(self.run.name)
         assert run is not None  # noqa: S101 – this session holds its lock
-        return make_report(run, await self.ledger.totals(run.id), now=time.time())
+        return run
 
 
 def _nothing_left(report: Report) -> str:

@@ -69,6 +69,12 @@ class Throttle:
         """No call leaves for so many seconds; a longer pause that is under way stays."""
         self._paused_until = max(self._paused_until, time.monotonic() + seconds)
 
+    def set_rate(self, rate: Rate) -> None:
+        """Another rate from now on; what was sent lately still counts."""
+        self.rate = rate
+        self._calls.rate_limit, self._calls.period = rate.count, rate.period_seconds
+        self._set_share(self._share)
+
     def ease(self) -> None:
         """Halves the rate, after a 429."""
         self._set_share(max(SLOWEST, self._share / 2))

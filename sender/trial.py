@@ -9,8 +9,8 @@ from sender import content, logs
 from sender.content import ContentMaker
 from sender.errors import InputError
 from sender.inro import wire
+from sender.inro.account import Account
 from sender.inro.client import connect
-from sender.inro.library import Library
 from sender.ledger import open_ledger
 from sender.outcome import Outcome
 from sender.retry import Policy
@@ -55,7 +55,7 @@ async def send_test(campaign: Campaign, settings: Settings, contact: Contact) ->
         connect(api_url=settings.api_url, token=token, timeout_seconds=campaign.delivery.timeout_seconds) as client,
     ):
         maker = ContentMaker(
-            library=Library(client, Policy(max_wait_seconds=campaign.delivery.max_wait_seconds)),
+            account=Account(client, Policy(max_wait_seconds=campaign.delivery.max_wait_seconds)),
             ledger=ledger,
             account_id=await ledger.account_id(settings.origin, campaign.account),
             text_field=settings.text_field,

@@ -6,13 +6,14 @@ from typing import NoReturn
 
 import rich_click as click
 
-from sender.cli import authoring, looking, media, sandbox, sending
+from sender.cli import authoring, levers, looking, media, sandbox, sending
 
 click.rich_click.COMMAND_GROUPS = {
     "*": [
         {"name": "Write and check", "commands": ["init", "schema", "check", "plan"]},
         {"name": "Send", "commands": ["test", "send"]},
         {"name": "Look", "commands": ["status", "runs", "report"]},
+        {"name": "Steer", "commands": ["pause", "resume", "cancel", "rate", "retry", "resolve"]},
         {"name": "Media", "commands": ["medias", "media-files"]},
         {"name": "Rehearse", "commands": ["sandbox"]},
     ]
@@ -33,7 +34,7 @@ def campaign() -> None:
     """
 
 
-for module in (authoring, sending, looking, media, sandbox):
+for module in (authoring, sending, looking, levers, media, sandbox):
     for command in module.COMMANDS:
         campaign.add_command(command)
 

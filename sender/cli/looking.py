@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import rich_click as click
@@ -62,8 +63,9 @@ def runs(sandbox: bool, as_json: bool) -> None:
     "--format", "form", type=click.Choice(["text", "json", "csv"]), default="text", help="text when left out."
 )
 @click.option("--state", metavar="STATES", help="csv: only recipients in these states: unknown,rejected.")
+@click.option("--follow", is_flag=True, help="text: also ask the API what became of the accepted calls.")
 @in_sandbox
-def report(run: str | None, form: str, state: str | None, sandbox: bool) -> None:
+def report(run: str | None, form: str, state: str | None, follow: bool, sandbox: bool) -> None:
     """Tell what happened in a run. The csv has one line for each recipient and is itself an audience.
 
     \b
@@ -75,7 +77,10 @@ def report(run: str | None, form: str, state: str | None, sandbox: bool) -> None
     from sender.settings import ledger_path
 
     ledger = ledger_path(os.environ, sandbox=sandbox)[0]
+    if follow and form != "text":
+        raise click.UsageError("--follow goes with --format text.")
     if form == "csv":
+        _warn_of_resending(state)
         run_async(_print_csv(ledger, run, _states(state)))
         return
     if state is not None:
@@ -85,6 +90,22 @@ def report(run: str | None, form: str, state: str | None, sandbox: bool) -> None
         print_json(found.as_json())
     else:
         print_report(found, holder)
+    if follow:
+        statuses = run_async(_follow(found.run, sandbox))
+        click.echo("  batch tasks: " + (", ".join(f"{n:,} {status}" for status, n in statuses.items()) or "none"))
+
+
+def _warn_of_resending(state: str | None) -> None:
+    if "unknown" in (state or ""):
+        click.echo("Some of these may have got the message: sending them this file is a resend.", err=True)
+
+
+async def _follow(run: str, sandbox: bool) -> Mapping[str, int]:
+    from sender.evidence import follow_accepted
+    from sender.rehearsal import api
+
+    async with api(os.environ, sandbox=sandbox) as settings:
+        return await follow_accepted(settings, run)
 
 
 async def _print_csv(ledger: Path, run: str | None, states: list[str]) -> None:

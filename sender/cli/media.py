@@ -75,21 +75,21 @@ def upload(file: Path, account: str, sandbox: bool, as_json: bool) -> None:
 async def _posts(sandbox: bool) -> list[dict[str, Any]]:
     from dataclasses import asdict
 
-    from sender.media_library import open_library
+    from sender.media_library import open_account
     from sender.rehearsal import api
 
-    async with api(os.environ, sandbox=sandbox) as settings, open_library(settings) as library:
-        return [asdict(post) async for post in library.posts()]
+    async with api(os.environ, sandbox=sandbox) as settings, open_account(settings) as account:
+        return [asdict(post) async for post in account.posts()]
 
 
 async def _files(sandbox: bool, media_type: str | None) -> list[dict[str, Any]]:
     from dataclasses import asdict
 
-    from sender.media_library import open_library
+    from sender.media_library import open_account
     from sender.rehearsal import api
 
-    async with api(os.environ, sandbox=sandbox) as settings, open_library(settings) as library:
-        return [asdict(file) async for file in library.files(media_type)]
+    async with api(os.environ, sandbox=sandbox) as settings, open_account(settings) as account:
+        return [asdict(file) async for file in account.files(media_type)]
 
 
 async def _upload(sandbox: bool, file: Path, account: str) -> dict[str, Any]:

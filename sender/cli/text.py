@@ -8,7 +8,9 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
+    from sender.evidence import Inspection
     from sender.ledger.lock import Holder
+    from sender.operate import Pulled
     from sender.preview import Preview
     from sender.report import Report
 
@@ -76,13 +78,50 @@ def print_preview(preview: "Preview") -> None:
     out.print(f"  Inrō's plans count activated contacts a month; this campaign writes to {preview.planned:,}.")
 
 
+def lever_sentence(pulled: "Pulled") -> str:
+    """What became of a lever, in one sentence."""
+    if not pulled.obeyed:
+        return f"Noted, but the sender of {pulled.run} has not looked yet (is it stopped?); it obeys when it does."
+    changed = f"{pulled.recipients:,} recipients"
+    sentences = {
+        "pause": "is paused; `campaign resume` lifts that.",
+        "resume": "is no longer paused" + ("." if pulled.by_sender else "; `campaign send` goes on with it."),
+        "cancel": f"is cancelled: {changed} get nothing.",
+        "rate": "has another rate.",
+        "retry": f"has {changed} pending again; `campaign send` sends to them.",
+        "resend": f"has {changed} pending again; `campaign send` sends to them, perhaps for the second time.",
+        "assume_sent": f"has {changed} assumed sent.",
+    }
+    return f"{pulled.run} {sentences[pulled.lever]}"
+
+
+def print_inspections(run: str, inspections: "list[Inspection]") -> None:
+    """The unknown chunks of a run, and what the API created around each."""
+    out = console()
+    if not inspections:
+        out.print(f"{run} has nothing unknown.")
+    for inspection in inspections:
+        out.print(f"chunk {inspection.chunk}: {inspection.recipients:,} recipients, sent {inspection.sent_at}")
+        out.print(f"  {inspection.reason}")
+        for task in inspection.tasks:
+            accepted = f"accepted {task.accepted_count:,}, not found {task.not_found_count:,}"
+            out.print(printable(f"  batch task {task.id}, {task.status}, created {task.created_at}: {accepted}"))
+        if not inspection.tasks:
+            out.print("  the API knows no batch task of about that time that no other chunk accounts for")
+
+
+def printable(text: str) -> str:
+    """Text that others control, without what would steer a terminal."""
+    return "".join(character if character.isprintable() else "�" for character in text)
+
+
 def print_rows(header: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
     """A plain table."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in header:
         table.add_column(name, overflow="fold")
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
+        table.add_row(*(Text(printable(cell)) for cell in row))
     console().print(table)
 
 

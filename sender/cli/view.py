@@ -19,8 +19,7 @@ from rich.progress import (
 )
 
 from sender import logs
-from sender.ledger import StoredChunk
-from sender.outcome import ChunkState, Outcome
+from sender.outcome import Outcome
 from sender.report import Report, spelled
 
 
@@ -39,7 +38,7 @@ class LogView:
     def begun(self, report: Report) -> None:
         pass
 
-    def settled(self, chunk: StoredChunk, outcome: Outcome) -> None:
+    def settled(self, recipients: int, outcome: Outcome) -> None:
         pass
 
     def paused(self, seconds: float, reason: str) -> None:
@@ -100,10 +99,10 @@ class TerminalView:
         self._planned, self._decided = report.recipients["planned"], report.decided
         self._task = self._add("Sending", total=self._planned, completed=self._decided, count=self._count())
 
-    def settled(self, chunk: StoredChunk, outcome: Outcome) -> None:
+    def settled(self, recipients: int, outcome: Outcome) -> None:
         now = time.monotonic()
         self._began_at = self._began_at or now
-        self._decided += chunk.size if outcome.chunk is not ChunkState.PENDING else 0
+        self._decided += recipients
         # From the first reply on: the calls after it, in the time since.
         rate = f"{self._calls / (now - self._began_at):.1f} calls/s" if self._calls else ""
         self._calls += 1

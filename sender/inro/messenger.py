@@ -30,3 +30,7 @@ class InroMessenger:
     async def send(self, chunk: StoredChunk, request: Request) -> Outcome:
         """What became of the call."""
         return wire.outcome(await self.client.send(request), chunk.addresses)
+
+    async def probe(self) -> Outcome:
+        """Whether the API answers a question that changes nothing."""
+        return wire.probe_outcome(await self.client.get("/contacts", {"page": 1, "per_page": 1}))

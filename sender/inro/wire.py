@@ -24,6 +24,7 @@ SINGULAR = {
     IdentifierKind.EMAIL: "contact_email",
 }
 PLURAL = {kind: f"{name}s" for kind, name in SINGULAR.items()}
+REFUSAL_LISTS = ("invalid", "rejected", "not_found", "errors", "recipients", *PLURAL.values())  # assumed
 REASON_LIMIT = 300
 REPLY_HEADERS = ("content-type", "retry-after", "date", "x-request-id")
 
@@ -101,6 +102,7 @@ def outcome(answer: Reply | NoReply, addresses: Sequence[int | str]) -> Outcome:
         return Outcome(chunk=ChunkState.PENDING, then=Then.BACK_OFF, reason=answer.reason, seconds=answer.seconds)
     said = _parse(answer.body)
     chunk, then = _verdict(answer, said)
+    refused = _refused(said, addresses) if chunk is ChunkState.REJECTED else ()
     not_found, not_found_count = _not_found(said, addresses) if chunk is ChunkState.ACCEPTED else ((), 0)
     return Outcome(
         chunk=chunk,
@@ -109,10 +111,32 @@ def outcome(answer: Reply | NoReply, addresses: Sequence[int | str]) -> Outcome:
         status=answer.status,
         not_found=not_found,
         not_found_count=not_found_count,
+        refused=refused,
         retry_after_seconds=retry_after_seconds(answer.headers) if then is Then.WAIT else None,
         seconds=answer.seconds,
         request_id=answer.headers.get("x-request-id"),
         batch_task_id=_text(said.get("batch_task_id")),
+    )
+
+
+def probe_outcome(answer: Reply | NoReply) -> Outcome:
+    """What a harmless GET tells of the API: `accepted` when it answers, else how to go on asking."""
+    if isinstance(answer, NoReply):
+        return Outcome(chunk=ChunkState.PENDING, then=Then.BACK_OFF, reason=answer.reason)
+    told = retry_after_seconds(answer.headers)
+    then = Then.BACK_OFF
+    if answer.status in (425, 429) or (answer.status == 503 and told is not None):
+        then = Then.WAIT
+    elif answer.status in (401, 403) or 300 <= answer.status < 400:
+        then = Then.STOP
+    elif answer.status < 500 and not _is_html(answer):
+        return Outcome(chunk=ChunkState.ACCEPTED, status=answer.status)
+    return Outcome(
+        chunk=ChunkState.PENDING,
+        then=then,
+        reason=reason(answer),
+        status=answer.status,
+        retry_after_seconds=told if then is Then.WAIT else None,
     )
 
 
@@ -192,6 +216,13 @@ def _not_found(said: Mapping[str, Any], addresses: Sequence[int | str]) -> tuple
     else:
         told = 0
     return named, min(max(told, len(named), 0), len(addresses))
+
+
+def _refused(said: Mapping[str, Any], addresses: Sequence[int | str]) -> tuple[str, ...]:
+    """The call's own addresses that a refusal names; where and how is not documented, so they are looked for."""
+    ours = {str(address) for address in addresses}
+    named = (name for key in REFUSAL_LISTS for name in _names(said.get(key)))
+    return tuple(dict.fromkeys(name for name in named if name in ours))
 
 
 def _names(listed: object) -> list[str]:

@@ -7,9 +7,9 @@ from typing import Protocol
 
 from campaigns.audience import SourceStamp
 from campaigns.plan import Chunk
-from sender.ledger.records import START, Attempt, NewRun, Part, Plan, Position, Run, StoredChunk, Totals
+from sender.ledger.records import START, Attempt, Call, Command, NewRun, Part, Plan, Position, Run, StoredChunk, Totals
 from sender.ledger.sqlite import SqliteLedger
-from sender.outcome import ChunkState, Outcome, RunState
+from sender.outcome import ChunkState, Lever, Outcome, RunState
 
 
 class Ledger(Protocol):
@@ -70,6 +70,11 @@ class Ledger(Protocol):
     async def split(self, chunk: StoredChunk, parts: Sequence[Part], now: float) -> bool:
         """Replaces a pending chunk by its parts, in one transaction; False when it is pending no more."""
 
+    async def divide(
+        self, attempt: Attempt, outcome: Outcome, chunk: StoredChunk, parts: Sequence[Part], now: float
+    ) -> None:
+        """Records a refused call and replaces its chunk by the parts, in one transaction."""
+
     async def keep_exclusions(self, run_id: int, stamps: Iterable[SourceStamp]) -> None:
         """Remembers the exclusion lists as they were last read."""
 
@@ -88,10 +93,27 @@ class Ledger(Protocol):
     async def account_id(self, origin: str, label: str) -> int:
         """The account's number in this ledger; it is added when it is new."""
 
+    # levers
+
+    async def give(self, run_id: int, lever: Lever, argument: str, user: str, now: float) -> Command:
+        """Notes what an operator asks; nothing changes by that."""
+
+    async def open_commands(self, run_id: int) -> list[Command]:
+        """What was asked and not yet obeyed, in the order of asking."""
+
+    async def obey(self, command: Command, now: float) -> int:
+        """Does what was asked, in one transaction. Returns how many recipients changed their state."""
+
+    async def commands(self, run_id: int) -> list[Command]:
+        """Everything that was ever asked of the run, in order."""
+
     # looking
 
     async def totals(self, run_id: int) -> Totals:
         """Sums over the run's leaves."""
+
+    async def calls(self, run_id: int) -> list[Call]:
+        """The last call of each leaf that had one, in the order of the calls."""
 
     def chunks(self, run_id: int, states: Iterable[ChunkState]) -> AsyncIterator[StoredChunk]:
         """The run's leaves in plan order, with their recipients, those in the given states only."""
@@ -111,6 +133,8 @@ async def open_ledger(path: Path) -> AsyncIterator[Ledger]:
 __all__ = [
     "START",
     "Attempt",
+    "Call",
+    "Command",
     "Ledger",
     "NewRun",
     "Part",

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from campaigns.audience import Recipient, SourceStamp
 from campaigns.model import IdentifierKind
-from sender.outcome import ChunkState, RunState
+from sender.outcome import ChunkState, Lever, RunState
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,6 +53,27 @@ class Run:
     elapsed_seconds: float
     ended_at: float | None
     reason: str
+    rate: str | None = None
+    held: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Command:
+    """What an operator asked of a run."""
+
+    id: int
+    run_id: int
+    lever: Lever
+    argument: str
+    user: str
+    given_at: float
+    obeyed_at: float | None = None
+    recipients: int = 0
+
+    @property
+    def chunk(self) -> int | None:
+        """The number of the one chunk that it is about, None for all."""
+        return int(self.argument) if self.argument.isdecimal() else None
 
 
 Position = tuple[int, int]
@@ -98,12 +119,25 @@ class Attempt:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Call:
+    """A chunk's last call, as evidence: when it began, and the work that the API took on with it."""
+
+    chunk_id: int
+    state: ChunkState
+    recipients: int
+    sent_at: float
+    reason: str
+    batch_task_id: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Part:
     """One part of a chunk that is split: its recipients, and the state that it starts in."""
 
     recipients: tuple[Recipient, ...]
     first: int
     state: ChunkState = ChunkState.PENDING
+    status: int | None = None
     reason: str = ""
 
 

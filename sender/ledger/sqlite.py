@@ -2,33 +2,35 @@
 
 import secrets
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import apsw
-import orjson
 
 from campaigns.audience import SourceStamp
-from campaigns.model import IdentifierKind
 from campaigns.plan import Chunk
-from sender.ledger import database
-from sender.ledger.packing import pack, unpack
-from sender.ledger.records import START, Attempt, NewRun, Part, Plan, Position, Run, StoredChunk, Totals
+from sender.ledger import database, levers
+from sender.ledger.packing import unpack
+from sender.ledger.records import START, Attempt, Call, Command, NewRun, Part, Plan, Position, Run, StoredChunk, Totals
+from sender.ledger.rows import (
+    CHUNK,
+    COMMAND,
+    RUN,
+    as_json,
+    as_stamps,
+    chunk_of,
+    command_of,
+    fetch,
+    fetch_one,
+    insert_chunk,
+    run_of,
+    settle_attempt,
+    strand,
+)
 from sender.ledger.writer import Writer
-from sender.outcome import ChunkState, Outcome, RunState, Then
-
-_RUN = """
-    select run.id, name, key, campaign, account_id, origin, label, state, message_fingerprint, audience_spec,
-           audience_fingerprint, sources, exclusions, counts, planned, content,
-           created_at, session_started_at, elapsed_seconds, ended_at, reason
-    from run join account on account.id = account_id
-"""
-_CHUNK = """
-    select chunk.id, run_id, first, kind, size, state, not_found_count, not_found, status, reason, decided_at
-    from chunk
-"""
+from sender.outcome import ChunkState, Lever, Outcome, RunState
 
 
 class SqliteLedger:
@@ -47,17 +49,17 @@ class SqliteLedger:
     # planning
 
     async def find_run(self, name: str) -> Run | None:
-        rows = await self._read(f"{_RUN} where name = ?", name)
-        return _run(rows[0]) if rows else None
+        rows = await self._read(f"{RUN} where name = ?", name)
+        return run_of(rows[0]) if rows else None
 
     async def runs(self) -> list[Run]:
-        return [_run(row) for row in await self._read(f"{_RUN} order by run.id desc")]
+        return [run_of(row) for row in await self._read(f"{RUN} order by run.id desc")]
 
     async def account_id(self, origin: str, label: str) -> int:
         def work(connection: apsw.Connection) -> int:
             connection.execute("insert or ignore into account (origin, label) values (?, ?)", (origin, label))
             query = "select id from account where origin = ? and label = ?"
-            return _one(connection, query, origin, label)
+            return fetch_one(connection, query, origin, label)
 
         return await self._writer.run(work)
 
@@ -91,7 +93,7 @@ class SqliteLedger:
         def work(connection: apsw.Connection) -> None:
             position = first
             for chunk in chunks:
-                _insert_chunk(connection, run_id, None, chunk.kind, Part(recipients=chunk.recipients, first=position))
+                insert_chunk(connection, run_id, None, chunk.kind, Part(recipients=chunk.recipients, first=position))
                 position += len(chunk.recipients)
 
         await self._writer.run(work)
@@ -104,9 +106,9 @@ class SqliteLedger:
             where id = ? and state = 'planning'
             """,
             plan.audience_fingerprint,
-            _stamps(plan.sources),
-            _stamps(plan.exclusions),
-            _json(plan.counts),
+            as_stamps(plan.sources),
+            as_stamps(plan.exclusions),
+            as_json(plan.counts),
             plan.planned,
             run_id,
         )
@@ -136,7 +138,7 @@ class SqliteLedger:
             # A sender that died left its start behind: its session lasted until its last call.
             connection.execute(
                 """
-                update run set state = 'running', ended_at = null, reason = '',
+                update run set state = case held when 1 then 'paused' else 'running' end, ended_at = null, reason = '',
                     elapsed_seconds = elapsed_seconds + max(0, coalesce(
                         (select max(sent_at + coalesce(seconds, 0)) from attempt join chunk on chunk.id = chunk_id
                          where run_id = run.id) - session_started_at, 0)),
@@ -145,7 +147,7 @@ class SqliteLedger:
                 """,
                 (now, run_id),
             )
-            return _strand(connection, run_id, "the sender died while this was being sent", now)
+            return strand(connection, run_id, "the sender died while this was being sent", now)
 
         return await self._writer.run(work)
 
@@ -159,20 +161,20 @@ class SqliteLedger:
                 """,
                 (state, reason, now, now, now, run_id),
             )
-            return _strand(connection, run_id, "the sender was stopped before the reply came", now)
+            return strand(connection, run_id, "the sender was stopped before the reply came", now)
 
         return await self._writer.run(work)
 
     async def keep_content(self, run_id: int, content: Mapping[str, object]) -> None:
-        await self._write("update run set content = ? where id = ?", _json(content), run_id)
+        await self._write("update run set content = ? where id = ?", as_json(content), run_id)
 
     async def pending(self, run_id: int, *, after: Position, limit: int) -> list[StoredChunk]:
-        query = f"{_CHUNK} where run_id = ? and state = 'pending' and (first, id) > (?, ?) order by first, id limit ?"
-        return [_chunk(row) for row in await self._read(query, run_id, *after, limit)]
+        query = f"{CHUNK} where run_id = ? and state = 'pending' and (first, id) > (?, ?) order by first, id limit ?"
+        return [chunk_of(row) for row in await self._read(query, run_id, *after, limit)]
 
     async def leaves(self, run_id: int) -> list[StoredChunk]:
-        query = f"{_CHUNK} where run_id = ? and state <> 'split' order by first, id"
-        return [_chunk(row) for row in await self._read(query, run_id)]
+        query = f"{CHUNK} where run_id = ? and state <> 'split' order by first, id"
+        return [chunk_of(row) for row in await self._read(query, run_id)]
 
     async def load(self, chunk: StoredChunk) -> StoredChunk:
         query = "select packed from chunk_recipients where chunk_id = ?"
@@ -197,17 +199,14 @@ class SqliteLedger:
                 """,
                 (now, chunk.id),
             )
-            number = _one(connection, "select attempts from chunk where id = ?", chunk.id)
+            number = fetch_one(connection, "select attempts from chunk where id = ?", chunk.id)
             return Attempt(id=connection.last_insert_rowid(), chunk_id=chunk.id, number=number)
 
         return await self._writer.run(work)
 
     async def settle(self, attempt: Attempt, outcome: Outcome, now: float) -> None:
         def work(connection: apsw.Connection) -> None:
-            connection.execute(
-                "update attempt set seconds = ?, status = ?, result = ?, reason = ? where id = ?",
-                (outcome.seconds, outcome.status, _result(outcome), outcome.reason, attempt.id),
-            )
+            settle_attempt(connection, attempt, outcome)
             connection.execute(
                 """
                 update chunk set state = ?, not_found_count = ?, not_found = ?, status = ?, reason = ?, request_id = ?,
@@ -217,7 +216,7 @@ class SqliteLedger:
                 (
                     outcome.chunk,
                     outcome.not_found_count,
-                    _json(outcome.not_found),
+                    as_json(outcome.not_found),
                     outcome.status,
                     outcome.reason,
                     outcome.request_id,
@@ -229,23 +228,37 @@ class SqliteLedger:
 
         await self._writer.run(work)
 
+    async def divide(
+        self, attempt: Attempt, outcome: Outcome, chunk: StoredChunk, parts: Sequence[Part], now: float
+    ) -> None:
+        def work(connection: apsw.Connection) -> None:
+            settle_attempt(connection, attempt, outcome)
+            connection.execute(
+                "update chunk set state = 'split', status = ?, reason = ?, request_id = ?, decided_at = ? where id = ?",
+                (outcome.status, outcome.reason, outcome.request_id, now, chunk.id),
+            )
+            for part in parts:
+                insert_chunk(connection, chunk.run_id, chunk.id, chunk.kind, part, now)
+
+        await self._writer.run(work)
+
     async def split(self, chunk: StoredChunk, parts: Sequence[Part], now: float) -> bool:
         def work(connection: apsw.Connection) -> bool:
             connection.execute("update chunk set state = 'split' where id = ? and state = 'pending'", (chunk.id,))
             if connection.changes() == 0:
                 return False
             for part in parts:
-                _insert_chunk(connection, chunk.run_id, chunk.id, chunk.kind, part, now)
+                insert_chunk(connection, chunk.run_id, chunk.id, chunk.kind, part, now)
             return True
 
         return await self._writer.run(work)
 
     async def keep_exclusions(self, run_id: int, stamps: Iterable[SourceStamp]) -> None:
-        await self._write("update run set exclusions = ? where id = ?", _stamps(stamps), run_id)
+        await self._write("update run set exclusions = ? where id = ?", as_stamps(stamps), run_id)
 
     async def keep_sources(self, run_id: int, audience_spec: str, stamps: Iterable[SourceStamp]) -> None:
         statement = "update run set audience_spec = ?, sources = ? where id = ?"
-        await self._write(statement, audience_spec, _stamps(stamps), run_id)
+        await self._write(statement, audience_spec, as_stamps(stamps), run_id)
 
     async def recent_sends(self, account_id: int, since: float) -> list[tuple[float, int]]:
         query = "select sent_at, recipients from attempt where account_id = ? and sent_at > ? order by sent_at"
@@ -259,11 +272,32 @@ class SqliteLedger:
     async def keep_media_url(self, account_id: int, sha256: str, url: str, now: float) -> None:
         await self._write("insert or replace into media_file values (?, ?, ?, ?)", account_id, sha256, url, now)
 
+    # levers
+
+    async def give(self, run_id: int, lever: Lever, argument: str, user: str, now: float) -> Command:
+        def work(connection: apsw.Connection) -> Command:
+            values = (run_id, lever, argument, user, now)
+            statement = "insert into command (run_id, lever, argument, user, given_at) values (?, ?, ?, ?, ?)"
+            connection.execute(statement, values)
+            return command_of(fetch(connection, f"{COMMAND} where id = ?", connection.last_insert_rowid())[0])
+
+        return await self._writer.run(work)
+
+    async def open_commands(self, run_id: int) -> list[Command]:
+        query = f"{COMMAND} where run_id = ? and obeyed_at is null order by id"
+        return [command_of(row) for row in await self._read(query, run_id)]
+
+    async def commands(self, run_id: int) -> list[Command]:
+        return [command_of(row) for row in await self._read(f"{COMMAND} where run_id = ? order by id", run_id)]
+
+    async def obey(self, command: Command, now: float) -> int:
+        return await self._writer.run(lambda connection: levers.obey(connection, command, now))
+
     # looking
 
     async def totals(self, run_id: int) -> Totals:
         def work(connection: apsw.Connection) -> Totals:
-            states = _rows(
+            states = fetch(
                 connection,
                 """
                 select state, count(*), sum(size), sum(not_found_count) from chunk
@@ -271,7 +305,7 @@ class SqliteLedger:
                 """,
                 run_id,
             )
-            calls = _rows(
+            calls = fetch(
                 connection,
                 """
                 select count(*), coalesce(sum(number > 1), 0), coalesce(sum(attempt.status = 429), 0)
@@ -291,14 +325,32 @@ class SqliteLedger:
 
         return await self._writer.run(work, writes=False)
 
+    async def calls(self, run_id: int) -> list[Call]:
+        query = """
+            select chunk.id, state, size, max(sent_at), chunk.reason, batch_task_id
+            from chunk join attempt on attempt.chunk_id = chunk.id
+            where run_id = ? and state <> 'split' group by chunk.id order by max(attempt.id)
+        """
+        return [
+            Call(
+                chunk_id=chunk_id,
+                state=ChunkState(state),
+                recipients=size,
+                sent_at=sent_at,
+                reason=reason,
+                batch_task_id=batch_task_id,
+            )
+            for chunk_id, state, size, sent_at, reason, batch_task_id in await self._read(query, run_id)
+        ]
+
     async def chunks(self, run_id: int, states: Iterable[ChunkState]) -> AsyncIterator[StoredChunk]:
-        wanted = _json([*states])
-        query = f"""{_CHUNK} where run_id = ? and state <> 'split' and state in (select value from json_each(?))
+        wanted = as_json([*states])
+        query = f"""{CHUNK} where run_id = ? and state <> 'split' and state in (select value from json_each(?))
             and (first, id) > (?, ?) order by first, id limit 200"""
         after = START
         while rows := await self._read(query, run_id, wanted, *after):
             for row in rows:
-                chunk = await self.load(_chunk(row))
+                chunk = await self.load(chunk_of(row))
                 after = chunk.position
                 yield chunk
 
@@ -307,99 +359,3 @@ class SqliteLedger:
 
     async def _write(self, statement: str, *values: Any) -> None:
         await self._writer.run(lambda connection: connection.execute(statement, values).fetchall())
-
-
-def _insert_chunk(
-    connection: apsw.Connection,
-    run_id: int,
-    parent_id: int | None,
-    kind: IdentifierKind,
-    part: Part,
-    now: float = 0.0,
-) -> None:
-    decided_at = None if part.state is ChunkState.PENDING else now
-    connection.execute(
-        """
-        insert into chunk (run_id, parent_id, first, kind, size, state, reason, decided_at)
-        values (?, ?, ?, ?, ?, ?, ?, ?)
-        """,
-        (run_id, parent_id, part.first, kind, len(part.recipients), part.state, part.reason, decided_at),
-    )
-    connection.execute(
-        "insert into chunk_recipients values (?, ?)", (connection.last_insert_rowid(), pack(part.recipients))
-    )
-
-
-def _strand(connection: apsw.Connection, run_id: int, reason: str, now: float) -> int:
-    """What is `sending` though nobody sends it may have arrived: `unknown`."""
-    where = "where run_id = ? and state = 'sending'"
-    stranded = _one(connection, f"select coalesce(sum(size), 0) from chunk {where}", run_id)
-    connection.execute(f"update chunk set state = 'unknown', reason = ?, decided_at = ? {where}", (reason, now, run_id))
-    return stranded
-
-
-def _rows(connection: apsw.Connection, query: str, *values: Any) -> list[Any]:
-    return connection.execute(query, values).fetchall()
-
-
-def _one(connection: apsw.Connection, query: str, *values: Any) -> int:
-    ((value,),) = _rows(connection, query, *values)
-    return int(value)
-
-
-def _result(outcome: Outcome) -> str:
-    return outcome.then if outcome.chunk is ChunkState.PENDING and outcome.then is not Then.GO_ON else outcome.chunk
-
-
-def _run(row: tuple[Any, ...]) -> Run:
-    plan = Plan(
-        audience_fingerprint=row[10],
-        sources=tuple(SourceStamp(**stamp) for stamp in orjson.loads(row[11])),
-        exclusions=tuple(SourceStamp(**stamp) for stamp in orjson.loads(row[12])),
-        counts=orjson.loads(row[13]),
-        planned=row[14],
-    )
-    return Run(
-        id=row[0],
-        name=row[1],
-        key=row[2],
-        campaign=row[3],
-        account_id=row[4],
-        origin=row[5],
-        account=row[6],
-        state=RunState(row[7]),
-        message_fingerprint=row[8],
-        audience_spec=row[9],
-        plan=plan,
-        content=orjson.loads(row[15]) if row[15] else None,
-        created_at=row[16],
-        session_started_at=row[17],
-        elapsed_seconds=row[18],
-        ended_at=row[19],
-        reason=row[20],
-    )
-
-
-def _chunk(row: tuple[Any, ...]) -> StoredChunk:
-    chunk_id, run_id, first, kind, size, state, not_found_count, not_found, status, reason, decided_at = row
-    return StoredChunk(
-        id=chunk_id,
-        run_id=run_id,
-        first=first,
-        kind=IdentifierKind(kind),
-        size=size,
-        state=ChunkState(state),
-        not_found_count=not_found_count,
-        not_found=tuple(orjson.loads(not_found)),
-        status=status,
-        reason=reason,
-        decided_at=decided_at,
-    )
-
-
-def _json(value: object) -> str:
-    return orjson.dumps(value).decode()
-
-
-def _stamps(stamps: Iterable[SourceStamp]) -> str:
-    return _json([asdict(stamp) for stamp in stamps])

@@ -35,6 +35,7 @@ class Writer:
     def __init__(self, connect: Callable[[], apsw.Connection], path: Path) -> None:
         self._connect = connect
         self._path = path
+        self._inode: int | None = None
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="ledger", daemon=True)
 
@@ -87,6 +88,7 @@ class Writer:
     def _commit(self, connection: apsw.Connection, jobs: list[_Job]) -> None:
         results: list[tuple[_Job, Any, BaseException | None]] = []
         try:
+            self._refuse_vanished()
             connection.execute("begin immediate" if any(job.writes for job in jobs) else "begin")
             results = [self._attempt(connection, job) for job in jobs]
             connection.execute("commit")
@@ -110,6 +112,16 @@ class Writer:
                 raise  # SQLite gave up the whole transaction: disk full, I/O error
             return job, None, self._translate(error)
         return job, result, None
+
+    def _refuse_vanished(self) -> None:
+        # SQLite would go on writing to a file that was removed or replaced, and nobody would ever read it.
+        try:
+            found = self._path.stat()
+        except OSError as error:
+            raise LedgerError(f"the ledger {self._path} has vanished: {error.strerror}; bring it back") from error
+        if self._inode not in (None, found.st_ino):
+            raise LedgerError(f"the ledger {self._path} was replaced by another file while it was in use")
+        self._inode = found.st_ino
 
     def _roll_back(self, connection: apsw.Connection) -> None:
         if connection.in_transaction:

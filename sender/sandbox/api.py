@@ -68,7 +68,12 @@ async def get_task(request: web.Request) -> web.StreamResponse:
 
 def _task_as_it_is(world: World) -> Callable[[Receipt], dict[str, Any]]:
     done_before = world.clock() - TASK_SECONDS
-    return lambda receipt: _task(receipt, "completed" if receipt.accepted_at <= done_before else "pending")
+
+    def task(receipt: Receipt) -> dict[str, Any]:
+        status = "completed" if receipt.accepted_at <= done_before else "pending"
+        return {**_task(receipt, status), "created_at": receipt.created_at}
+
+    return task
 
 
 async def list_medias(request: web.Request) -> web.StreamResponse:

@@ -2,6 +2,7 @@
 
 from collections import Counter, deque
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from sender.sandbox.messages import Message
 from sender.sandbox.options import holds
@@ -21,6 +22,8 @@ class Receipt:
     """Who is not known."""
     accepted_at: float
     """When, by the sandbox's clock."""
+    created_at: str
+    """When, by the calendar (UTC)."""
 
 
 class Deliveries:
@@ -50,6 +53,7 @@ class Deliveries:
             accepted_count=len(found),
             not_found=missing,
             accepted_at=now,
+            created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         )
         self.receipts.append(receipt)
         return receipt

@@ -1,4 +1,4 @@
-"""The account's posts and its media library: calls that may be repeated without harm, and what their replies say.
+"""What an account has at Inrō, posts, files and batch tasks: calls that may be repeated without harm.
 
 Documented are the calls; the fields of their replies are assumed, and all named in this file.
 """
@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
+from urllib.parse import quote
 
 import orjson
 
@@ -35,7 +36,7 @@ class Post:
     timestamp: str = ""
 
     def is_meant_by(self, wanted: str) -> bool:
-        """Whether `latest`, `latest-reel` or a permalink means this post, when asked from the newest on."""
+        """Whether a permalink means this post, or whether it may be what `latest` or `latest-reel` means."""
         if wanted == "latest":
             return True
         if wanted == "latest-reel":
@@ -53,8 +54,19 @@ class LibraryFile:
     caption: str = ""
 
 
-class Library:
-    """What one account has posted and uploaded. Every method raises SendingStopped when the API does not give it."""
+@dataclass(frozen=True, kw_only=True)
+class BatchTask:
+    """Work that the API took on with one call."""
+
+    id: str
+    status: str = ""
+    created_at: str = ""
+    accepted_count: int = 0
+    not_found_count: int = 0
+
+
+class Account:
+    """What one account has at Inrō. Every method raises SendingStopped when the API does not give it."""
 
     def __init__(self, client: InroClient, policy: Policy) -> None:
         self._client = client
@@ -71,6 +83,19 @@ class Library:
         """The files of the media library, of one type or of all."""
         async for said in self._pages("/media_files", "media_files", {"media_type": media_type} if media_type else {}):
             yield _library_file(said)
+
+    async def batch_tasks(self) -> AsyncIterator[BatchTask]:
+        """The account's batch tasks, in the API's order."""
+        async for said in self._pages("/batch_tasks", "batch_tasks", {}):
+            yield _batch_task(said)
+
+    async def batch_task(self, task_id: str) -> BatchTask:
+        """One batch task as it is now."""
+        reply = await self._ask(
+            partial(self._client.get, f"/batch_tasks/{quote(task_id, safe='')}"), "GET /batch_tasks"
+        )
+        said = _object(reply.body)
+        return _batch_task(said["batch_task"] if isinstance(said.get("batch_task"), dict) else said)
 
     async def upload(self, part: FilePart) -> LibraryFile:
         """The file as the library now has it; its `url` is None when the reply gives none."""
@@ -101,7 +126,7 @@ class Library:
                 break
             await asyncio.sleep(wait)
         words = answer.reason if isinstance(answer, NoReply) else wire.reason(answer)
-        raise SendingStopped(f"{what} failed, so nothing was sent: {words}")
+        raise SendingStopped(f"{what} failed: {words}")
 
     def _worth_waiting(self, answer: Reply | NoReply, failures: int) -> float | None:
         """How long to wait before asking again; None when that would not help."""
@@ -132,6 +157,17 @@ def _library_file(said: Any) -> LibraryFile:
         id=str(said.get("id", "")),
         url=url if isinstance(url, str) and url.startswith(("https://", "http://")) else None,
         **_texts(said, "media_type", "caption"),
+    )
+
+
+def _batch_task(said: Mapping[str, Any]) -> BatchTask:
+    accepted, not_found = said.get("accepted_count"), said.get("not_found_count")
+    return BatchTask(
+        id=str(said.get("id") or said.get("batch_task_id") or ""),
+        status=str(said.get("status") or ""),
+        created_at=str(said.get("created_at") or ""),
+        accepted_count=accepted if isinstance(accepted, int) else 0,
+        not_found_count=not_found if isinstance(not_found, int) else 0,
     )
 
 

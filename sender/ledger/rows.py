@@ -1,0 +1,157 @@
+"""Rows of the ledger's tables as values, and the statements that several of its files share."""
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from typing import Any
+
+import apsw
+import orjson
+
+from campaigns.audience import SourceStamp
+from campaigns.model import IdentifierKind
+from sender.ledger.packing import pack
+from sender.ledger.records import Attempt, Command, Part, Plan, Run, StoredChunk
+from sender.outcome import ChunkState, Lever, Outcome, RunState, Then
+
+RUN = """
+    select run.id, name, key, campaign, account_id, origin, label, state, message_fingerprint, audience_spec,
+           audience_fingerprint, sources, exclusions, counts, planned, content,
+           created_at, session_started_at, elapsed_seconds, ended_at, reason, rate, held
+    from run join account on account.id = account_id
+"""
+CHUNK = """
+    select chunk.id, run_id, first, kind, size, state, not_found_count, not_found, status, reason, decided_at
+    from chunk
+"""
+COMMAND = "select id, run_id, lever, argument, user, given_at, obeyed_at, recipients from command"
+
+
+def insert_chunk(
+    connection: apsw.Connection,
+    run_id: int,
+    parent_id: int | None,
+    kind: IdentifierKind,
+    part: Part,
+    now: float = 0.0,
+) -> None:
+    """Adds a chunk, with its recipients."""
+    decided_at = None if part.state is ChunkState.PENDING else now
+    connection.execute(
+        """
+        insert into chunk (run_id, parent_id, first, kind, size, state, status, reason, decided_at)
+        values (?, ?, ?, ?, ?, ?, ?, ?, ?)
+        """,
+        (run_id, parent_id, part.first, kind, len(part.recipients), part.state, part.status, part.reason, decided_at),
+    )
+    connection.execute(
+        "insert into chunk_recipients values (?, ?)", (connection.last_insert_rowid(), pack(part.recipients))
+    )
+
+
+def strand(connection: apsw.Connection, run_id: int, reason: str, now: float) -> int:
+    """What is `sending` though nobody sends it may have arrived: `unknown`."""
+    where = "where run_id = ? and state = 'sending'"
+    stranded = fetch_one(connection, f"select coalesce(sum(size), 0) from chunk {where}", run_id)
+    connection.execute(f"update chunk set state = 'unknown', reason = ?, decided_at = ? {where}", (reason, now, run_id))
+    return stranded
+
+
+def settle_attempt(connection: apsw.Connection, attempt: Attempt, outcome: Outcome) -> None:
+    """Notes what became of a call."""
+    is_again = outcome.chunk is ChunkState.PENDING and outcome.then is not Then.GO_ON
+    connection.execute(
+        "update attempt set seconds = ?, status = ?, result = ?, reason = ? where id = ?",
+        (
+            outcome.seconds,
+            outcome.status,
+            outcome.then if is_again else outcome.chunk,
+            outcome.reason,
+            attempt.id,
+        ),
+    )
+
+
+def fetch(connection: apsw.Connection, query: str, *values: Any) -> list[Any]:
+    """All rows of a query."""
+    return connection.execute(query, values).fetchall()
+
+
+def fetch_one(connection: apsw.Connection, query: str, *values: Any) -> int:
+    """The one number that a query gives."""
+    ((value,),) = fetch(connection, query, *values)
+    return int(value)
+
+
+def run_of(row: tuple[Any, ...]) -> Run:
+    """A row of RUN."""
+    plan = Plan(
+        audience_fingerprint=row[10],
+        sources=tuple(SourceStamp(**stamp) for stamp in orjson.loads(row[11])),
+        exclusions=tuple(SourceStamp(**stamp) for stamp in orjson.loads(row[12])),
+        counts=orjson.loads(row[13]),
+        planned=row[14],
+    )
+    return Run(
+        id=row[0],
+        name=row[1],
+        key=row[2],
+        campaign=row[3],
+        account_id=row[4],
+        origin=row[5],
+        account=row[6],
+        state=RunState(row[7]),
+        message_fingerprint=row[8],
+        audience_spec=row[9],
+        plan=plan,
+        content=orjson.loads(row[15]) if row[15] else None,
+        created_at=row[16],
+        session_started_at=row[17],
+        elapsed_seconds=row[18],
+        ended_at=row[19],
+        reason=row[20],
+        rate=row[21],
+        held=bool(row[22]),
+    )
+
+
+def chunk_of(row: tuple[Any, ...]) -> StoredChunk:
+    """A row of CHUNK, without its recipients."""
+    chunk_id, run_id, first, kind, size, state, not_found_count, not_found, status, reason, decided_at = row
+    return StoredChunk(
+        id=chunk_id,
+        run_id=run_id,
+        first=first,
+        kind=IdentifierKind(kind),
+        size=size,
+        state=ChunkState(state),
+        not_found_count=not_found_count,
+        not_found=tuple(orjson.loads(not_found)),
+        status=status,
+        reason=reason,
+        decided_at=decided_at,
+    )
+
+
+def as_json(value: object) -> str:
+    """JSON as the ledger keeps it."""
+    return orjson.dumps(value).decode()
+
+
+def as_stamps(stamps: Iterable[SourceStamp]) -> str:
+    """Stamps as the ledger keeps them."""
+    return as_json([asdict(stamp) for stamp in stamps])
+
+
+def command_of(row: tuple[Any, ...]) -> Command:
+    """A row of COMMAND."""
+    command_id, run_id, lever, argument, user, given_at, obeyed_at, recipients = row
+    return Command(
+        id=command_id,
+        run_id=run_id,
+        lever=Lever(lever),
+        argument=argument,
+        user=user,
+        given_at=given_at,
+        obeyed_at=obeyed_at,
+        recipients=recipients,
+    )

@@ -3,7 +3,7 @@
 PYTHON ?= python3
 PIP_INSTALL = .venv/bin/python -m pip install --quiet --disable-pip-version-check $(if $(CONSTRAINTS),-c $(CONSTRAINTS))
 
-.PHONY: demo test lint types unit clean
+.PHONY: demo test lint types unit torture clean
 
 demo: .venv/installed  ## A rehearsal: 2,600 rows, a stand-in API on this machine, nothing real is touched.
 	@rm -rf .demo
@@ -32,6 +32,9 @@ unit: .venv/installed-test
 .venv/installed-test: .venv/installed
 	@$(PIP_INSTALL) --editable '.[test]'
 	@touch $@
+
+torture: .venv/installed-test  ## Long proofs: hundreds of kills, double starts, a dead API. SEED=… repeats one.
+	.venv/bin/python -m tests.torture $(SEED)
 
 clean:
 	rm -rf .venv .demo

@@ -75,8 +75,8 @@ def preview(
         account=campaign.account,
         message_type=campaign.message.type,
         audience=asdict(reading.counts),
-        recipients={kind: recipients[kind] for kind in audience.identify_by},
-        calls={kind: calls[kind] for kind in audience.identify_by},
+        recipients={kind.value: recipients[kind] for kind in audience.identify_by},
+        calls={kind.value: calls[kind] for kind in audience.identify_by},
         seconds=least_seconds(calls.total(), recipients.total(), delivery),
         unusable_exclusions=tuple(reading.exclusion_problems),
     )

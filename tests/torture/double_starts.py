@@ -20,9 +20,9 @@ def race(folder: Path, times: int) -> bool:
 
 
 def _once(folder: Path) -> bool:
-    file = write_campaign(folder, PEOPLE, delivery="{rate: 1000/s, chunk_size: 5, workers: 2}")
+    file = write_campaign(folder, PEOPLE, delivery="{rate: 1000/s, chunk_size: 2, workers: 2}")
     with serving() as sandbox:
-        sandbox.faults = sandbox.faults.parse({"latency": "40ms"})
+        sandbox.faults = sandbox.faults.parse({"latency": "100ms"})
         campaign = pointed_at(sandbox, folder)
         both = [campaign.start("send", file, "--yes", "--json") for _ in range(2)]
         codes = sorted(running.end().code for running in both)

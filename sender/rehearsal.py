@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 from sender.settings import Settings, read_settings, sandbox_settings
 
-SANDBOX_TOKEN = "sandbox"  # noqa: S105 – the stand-in's own; it opens nothing else
+SANDBOX_TOKEN = "rehearsal-on-this-machine"  # noqa: S105 – the stand-in's own; it opens nothing else
 
 
 @asynccontextmanager

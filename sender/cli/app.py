@@ -19,6 +19,8 @@ click.rich_click.COMMAND_GROUPS = {
     ]
 }
 click.rich_click.MAX_WIDTH = 110
+click.rich_click.TEXT_PARAGRAPH_LINEBREAKS = "\n\n"
+click.rich_click.PADDING_HELPTEXT_FIRST_LINE = (0, 0, 1, 0)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

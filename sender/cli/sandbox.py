@@ -44,8 +44,8 @@ def sandbox(
     latency, script, retry-after-seconds, unauthorized-from, down, everywhere.
 
     \b
-    campaign sandbox --limit 20/s --fault latency=10ms-80ms --fault rate-500-after=0.02
-    INRO_API_URL=http://127.0.0.1:8765/api/v1 INRO_API_TOKEN=sandbox campaign send spring.yaml
+    campaign sandbox --limit 20/s --fault latency=80ms --fault rate-503=0.1
+    export INRO_API_URL=http://127.0.0.1:8765/api/v1 INRO_API_TOKEN=sandbox
     """
     from sender.sandbox import Faults, Sandbox
 

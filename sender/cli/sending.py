@@ -81,7 +81,7 @@ def send(
     \b
     campaign send spring.yaml                 # asks for the number of recipients
     campaign send spring.yaml --expect 2430   # in a script
-    campaign send spring.yaml --limit 10      # a canary; without --limit it goes on
+    campaign send spring.yaml --limit 10      # a canary; without it, all
     """
     from sender.cli.text import print_report
     from sender.report import exit_code

@@ -1,11 +1,14 @@
 """Reports and previews as text for people."""
 
+import sys
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from sender.report import spelled
 
 if TYPE_CHECKING:
     from sender.evidence import Inspection
@@ -14,6 +17,7 @@ if TYPE_CHECKING:
     from sender.preview import Preview
     from sender.report import Report
 
+PIPE_WIDTH = 500  # what reads a pipe wants one line for each row
 STYLES = {
     "accepted": "green",
     "not_found": "yellow",
@@ -27,7 +31,8 @@ STYLES = {
 
 def console() -> Console:
     """Standard output: in colour on a terminal only, never wrapped elsewhere, no markup from data."""
-    return Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
+    width = None if sys.stdout.isatty() else PIPE_WIDTH
+    return Console(highlight=False, markup=False, emoji=False, soft_wrap=True, width=width)
 
 
 def duration(seconds: float) -> str:
@@ -56,7 +61,7 @@ def print_report(report: "Report", holder: "Holder | None" = None) -> None:
     out.print(_table(rows))
     calls = report.requests
     out.print(
-        f"  {report.chunks['planned']:,} chunks, {calls['sent']:,} calls "
+        f"  {spelled(report.chunks['planned'], 'chunk')}, {spelled(calls['sent'], 'call')} "
         f"({calls['retried']:,} repeated, {calls['rate_limited']:,} rate-limited)"
     )
     if report.recipients["accepted"]:
@@ -72,9 +77,9 @@ def print_preview(preview: "Preview") -> None:
     rows += [("recipients", "planned", f"{preview.planned:,}")]
     for kind, number in preview.recipients.items():
         if number:
-            rows.append(("", f"by {kind}", f"{number:,} in {preview.calls[kind]:,} calls"))
+            rows.append(("", f"by {kind}", f"{number:,} in {spelled(preview.calls[kind], 'call')}"))
     out.print(_table(rows))
-    out.print(f"  {sum(preview.calls.values()):,} calls, at least {duration(preview.seconds)} at this rate")
+    out.print(f"  {spelled(sum(preview.calls.values()), 'call')}, at least {duration(preview.seconds)} at this rate")
     out.print(f"  Inrō's plans count activated contacts a month; this campaign writes to {preview.planned:,}.")
 
 
@@ -82,14 +87,14 @@ def lever_sentence(pulled: "Pulled") -> str:
     """What became of a lever, in one sentence."""
     if not pulled.obeyed:
         return f"Noted, but the sender of {pulled.run} has not looked yet (is it stopped?); it obeys when it does."
-    changed = f"{pulled.recipients:,} recipients"
+    changed = spelled(pulled.recipients, "recipient")
     sentences = {
         "pause": "is paused; `campaign resume` lifts that.",
         "resume": "is no longer paused" + ("." if pulled.by_sender else "; `campaign send` goes on with it."),
         "cancel": f"is cancelled: {changed} get nothing.",
         "rate": "has another rate.",
-        "retry": f"has {changed} pending again; `campaign send` sends to them.",
-        "resend": f"has {changed} pending again; `campaign send` sends to them, perhaps for the second time.",
+        "retry": f"has {changed} pending again; `campaign send` goes on with them.",
+        "resend": f"has {changed} pending again; `campaign send` goes on with them, perhaps for the second time.",
         "assume_sent": f"has {changed} assumed sent.",
     }
     return f"{pulled.run} {sentences[pulled.lever]}"
@@ -101,7 +106,7 @@ def print_inspections(run: str, inspections: "list[Inspection]") -> None:
     if not inspections:
         out.print(f"{run} has nothing unknown.")
     for inspection in inspections:
-        out.print(f"chunk {inspection.chunk}: {inspection.recipients:,} recipients, sent {inspection.sent_at}")
+        out.print(f"chunk {inspection.chunk}: {spelled(inspection.recipients, 'recipient')}, sent {inspection.sent_at}")
         out.print(f"  {inspection.reason}")
         for task in inspection.tasks:
             accepted = f"accepted {task.accepted_count:,}, not found {task.not_found_count:,}"

@@ -22,6 +22,7 @@ UPLOAD_SECONDS = 600.0  # 25 MB at some 50 kB/s
 # A server may close a connection that was idle for some seconds at the very moment we write to it.
 IDLE_SECONDS = 0.9
 BODY_LIMIT = 1 << 20
+SECRET_LENGTH = 12
 
 
 class _Call:
@@ -94,9 +95,14 @@ class InroClient:
         elapsed = loop.time() - (call.began_at or started)
         if call.status is None:
             return NoReply(began=call.began_at is not None, reason=failure, seconds=elapsed)
-        # What the API says ends up in the ledger and in reports, and an API may well repeat what it was given.
-        body = bytes(call.body).replace(self._token.get_secret_value().encode(), b"[token]")
+        body = self._without_token(bytes(call.body))
         return Reply(status=call.status, headers=call.headers, body=body, complete=not failure, seconds=elapsed)
+
+    def _without_token(self, body: bytes) -> bytes:
+        # What the API says ends up in the ledger and in reports, and an API may well repeat what it was given.
+        # A token of a few letters is a stand-in's, and may be part of any word.
+        token = self._token.get_secret_value().encode()
+        return body.replace(token, b"[token]") if len(token) >= SECRET_LENGTH else body
 
     async def _exchange(self, method: str, path: str, call: _Call, options: Mapping[str, Any]) -> None:
         async with self._session.request(

@@ -77,7 +77,7 @@ def test_rejected_recipients_are_sent_to_again_after_retry(tmp_path: Path) -> No
         assert campaign("send", file, "--yes").code == 3
 
         retried = campaign("retry", "spring")
-        assert retried.out == "spring has 1 recipients pending again; `campaign send` sends to them.\n"
+        assert retried.out == "spring has 1 recipient pending again; `campaign send` goes on with them.\n"
         assert campaign("status", "--json").json["recipients"]["pending"] == 1
         finished = campaign("send", file, "--json")
 

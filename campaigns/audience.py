@@ -48,6 +48,7 @@ def read_audience(
     strict: bool = False,
     on_rejected: Callable[[RejectedRow], None] | None = None,
     on_progress: Callable[[int], None] | None = None,
+    on_tie: Callable[[Recipient], None] | None = None,
 ) -> "AudienceReading":
     """A reading that is to be iterated, once; no file is opened before that.
 
@@ -56,7 +57,7 @@ def read_audience(
     the second time. Both may raise, to stop. With strict, rows that would be rejected are an AudienceError at
     the end of the reading, which shows the first twenty and counts the rest.
     """
-    return AudienceReading(audience, stdin, strict, on_rejected, on_progress)
+    return AudienceReading(audience, stdin, strict, on_rejected, on_progress, on_tie)
 
 
 class AudienceReading:
@@ -73,6 +74,7 @@ class AudienceReading:
         strict: bool,
         on_rejected: Callable[[RejectedRow], None] | None,
         on_progress: Callable[[int], None] | None,
+        on_tie: Callable[[Recipient], None] | None,
     ) -> None:
         self.counts = Counts()
         """What became of the rows so far."""
@@ -83,6 +85,7 @@ class AudienceReading:
         self._strict = strict
         self._on_rejected = on_rejected
         self._on_progress = on_progress
+        self._on_tie = on_tie
         self._met = People()
         self._fingerprint = Fingerprint(audience.identify_by)
         self._problems = list[Problem]()
@@ -135,6 +138,7 @@ class AudienceReading:
         for recipient, passes in rows:
             if not passes:
                 counts.filtered += 1
+                self._note_tie(recipient)
                 continue
             new = self._met.meet(recipient)
             if new:
@@ -146,6 +150,11 @@ class AudienceReading:
                 yield recipient
             else:
                 counts.duplicates += 1
+                self._note_tie(recipient)
+
+    def _note_tie(self, recipient: Recipient) -> None:
+        if self._on_tie and len(recipient.keys()) > 1:
+            self._on_tie(recipient)
 
     def _note_exclusion_problem(self, row: RejectedRow) -> None:
         self.exclusion_problems.append(row)

@@ -175,6 +175,8 @@ class _Document:
     def complain(self, complaints: Iterable[Complaint]) -> None:
         """Adds what the model found, save what only follows from a value that is not known."""
         for path, message, about_key in complaints:
+            if path and isinstance(path[-1], int) and path not in self.places and path[:-1] in self.places:
+                path = path[:-1]  # a lone value, which the model reads as a list of one
             if path not in self.doubtful:
                 self._problem(path, self._nearest(path, about_key), message)
 

@@ -26,7 +26,7 @@ class Backlog:
             await self._read()
         if not self._ready:
             return None
-        return await self._ledger.load(self._ready.popleft())
+        return await self._ledger.load(self._ready.popleft().id)
 
     async def rewind(self) -> bool:
         """Begins again: whether anything is pending still, such as the parts of a chunk that was split meanwhile."""
@@ -49,14 +49,15 @@ class Backlog:
         return None
 
     async def _cut_out(self, leaf: StoredChunk, offset: int) -> StoredChunk | None:
-        chunk = await self._ledger.load(leaf)
+        chunk = await self._ledger.load(leaf.id)
         if chunk.size == 1:
             return chunk
-        await self._ledger.split(chunk, cut(chunk, [offset, offset + 1]), time.time())
+        parts = cut(chunk, [offset, offset + 1])
+        numbers = await self._ledger.split(chunk, parts, time.time())
         wanted = chunk.recipients[offset : offset + 1]
-        for part in await self._ledger.pending(self._run_id, after=chunk.position, limit=3):
-            if part.size == 1 and (loaded := await self._ledger.load(part)).recipients == wanted:
-                return loaded
+        for number, part in zip(numbers, parts, strict=False):  # no numbers: somebody else was faster
+            if part.recipients == wanted:
+                return await self._ledger.load(number)
         return None
 
     def _is_wanted(self, leaf: StoredChunk) -> bool:

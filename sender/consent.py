@@ -1,6 +1,6 @@
 """Who may start a sending: the consent that a new run needs, and the ledger that it must be able to keep."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from sender.errors import InputError
@@ -17,9 +17,9 @@ class Consent:
     """
 
     given: bool
-    ask: Callable[[int], str] | None = None
+    ask: Callable[[int], Awaitable[str]] | None = None
 
-    def check(self, planned: int) -> None:
+    async def check(self, planned: int) -> None:
         """Returns when sending to so many recipients is agreed to, else raises InputError."""
         if self.given:
             return
@@ -28,7 +28,7 @@ class Consent:
                 f"sending to {spelled(planned, 'recipient')} needs consent: add --yes, or --expect {planned} to send "
                 "only while the plan has that number; nothing was sent"
             )
-        typed = self.ask(planned).strip().replace(",", "").replace(" ", "")
+        typed = (await self.ask(planned)).strip().replace(",", "").replace(" ", "")
         if typed != str(planned):
             raise InputError(f"that is not {planned:,}: nothing was sent")
 

@@ -3,13 +3,13 @@
 What comes out is frozen in the ledger with the run, so that "the latest post" stays the same one to its last recipient.
 """
 
+import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-import orjson
 import structlog
 
 from campaigns.media import MediaFile, check_media, open_media
@@ -35,7 +35,7 @@ def fingerprint(campaign: Campaign, file: MediaFile | None) -> str:
     message = campaign.message.model_dump(mode="json", exclude={"upload"})
     if file:
         message[campaign.message.type] = file.sha256
-    return sha256(orjson.dumps(message, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    return sha256(json.dumps(message, sort_keys=True).encode()).hexdigest()
 
 
 def freeze(content: Content) -> Mapping[str, object]:
@@ -110,7 +110,9 @@ class ContentMaker:
         meant = [post async for post in self.account.posts() if post.is_meant_by(wanted)]
         if not meant:
             place = campaign.place("message", "post")
-            raise InputError(f"{place}: found no post that is {wanted}; `campaign medias` lists this account's posts")
+            raise InputError(
+                f"found no post that is {wanted}; `campaign medias` lists this account's posts", place=place
+            )
         # The latest by its time; where the API tells no times, the first in its order.
         post = max(meant, key=lambda post: post.timestamp)
         self.log.info(logs.POST_FOUND, media_id=post.media_id, permalink=post.permalink)

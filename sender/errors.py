@@ -13,11 +13,17 @@ for a person: what happened, and what to do.
 
 from typing import ClassVar
 
+from campaigns.errors import Place
+
 
 class SenderError(Exception):
-    """The root of this tree."""
+    """The root of this tree; `place` is where in the campaign file it has its cause, if it has it there."""
 
     exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, *, place: Place | None = None) -> None:
+        self.place = place
+        super().__init__(f"{place}: {message}" if place else message)
 
 
 class InputError(SenderError):
@@ -48,3 +54,11 @@ class LedgerError(SenderError):
     """The ledger can't be read or written: disk full, no permission, damaged, or of a newer version."""
 
     exit_code = 7
+
+
+def first_error(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The one error of a group that a person should read: a SenderError before any other."""
+    leaves: list[BaseException] = []
+    for error in group.exceptions:
+        leaves.append(first_error(error) if isinstance(error, BaseExceptionGroup) else error)
+    return next((leaf for leaf in leaves if isinstance(leaf, SenderError)), leaves[0])

@@ -3,9 +3,11 @@
 Recipients appear in no event above debug, and the token in none at all: it lives in a SecretStr, which prints as stars.
 """
 
+import json
 import logging
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Final, TextIO, cast
 
 import orjson
@@ -70,13 +72,18 @@ def configure(environ: Mapping[str, str], *, is_terminal: bool) -> None:
 
 
 class _StandardError:
-    """Whatever `sys.stderr` is at the moment: a progress bar replaces it, so as not to be written over."""
+    """Whatever `sys.stderr` is at the moment: a progress bar replaces it, so as not to be written over.
 
-    def write(self, text: str) -> int:
-        return sys.stderr.write(text)
+    A line that can't be written is dropped: the ledger knows what happens, and no message may depend on a log.
+    """
+
+    def write(self, text: str) -> None:
+        with suppress(OSError, ValueError, AttributeError):
+            sys.stderr.write(text)
 
     def flush(self) -> None:
-        sys.stderr.flush()
+        with suppress(OSError, ValueError, AttributeError):
+            sys.stderr.flush()
 
 
 def get_logger(**bound: object) -> structlog.typing.FilteringBoundLogger:
@@ -86,7 +93,10 @@ def get_logger(**bound: object) -> structlog.typing.FilteringBoundLogger:
 
 
 def _serialize(event: Any, **_: Any) -> str:
-    return orjson.dumps(event, default=str).decode()
+    try:
+        return orjson.dumps(event, default=str).decode()
+    except TypeError:  # a file name that is no UTF-8; its bytes come out escaped
+        return json.dumps(event, default=str)
 
 
 def _choice(environ: Mapping[str, str], name: str, accepted: tuple[str, ...], default: str) -> str:

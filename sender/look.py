@@ -1,13 +1,13 @@
 """What a ledger tells of its runs, from any terminal, while they are sent or afterwards."""
 
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from campaigns.sources import display_name
-from sender.errors import InputError
+from sender.errors import InputError, LedgerError
 from sender.ledger import Ledger, Run, open_ledger
 from sender.ledger.lock import Holder, holder
 from sender.outcome import ChunkState, RunState
@@ -23,31 +23,39 @@ async def run_report(ledger: Path, name: str | None) -> tuple[Report, Holder | N
 
 async def all_reports(ledger: Path) -> list[Report]:
     """What is true of every run now, the newest first."""
-    if not ledger.exists():  # noqa: ASYNC240 – one stat
+    if not _exists(ledger):
         return []
     async with open_ledger(ledger) as opened:
         return [await _report(ledger, opened, run) for run in await _sealed(opened)]
 
 
-async def recipient_lines(ledger: Path, name: str | None, states: Sequence[str]) -> AsyncIterator[str]:
+async def recipient_lines(ledger: Path, name: str | None, states: Sequence[str]) -> AsyncGenerator[str]:
     """CSV: a header, then one line for each of the run's recipients in one of the states, in plan order."""
     wanted = frozenset(states or RECIPIENT_STATES)
     chunk_states = {ChunkState.ACCEPTED if state == "not_found" else ChunkState(state) for state in wanted}
     async with existing_run(ledger, name) as (opened, run):
         yield csv_line(REPORT_HEADER)
         sources = [display_name(source.path) for source in run.plan.sources]
-        async for chunk in opened.chunks(run.id, chunk_states):
-            for line in report_lines(chunk, sources, wanted):
-                yield line
+        async with aclosing(opened.chunks(run.id, chunk_states)) as chunks:
+            async for chunk in chunks:
+                for line in report_lines(chunk, sources, wanted):
+                    yield line
 
 
 @asynccontextmanager
 async def existing_run(ledger: Path, name: str | None) -> AsyncIterator[tuple[Ledger, Run]]:
     """The open ledger and the run of that name, or the newest. Raises InputError when there is none."""
-    if not ledger.exists():  # noqa: ASYNC240 – one stat
+    if not _exists(ledger):
         raise InputError(f"there is no ledger at {ledger} yet: nothing was ever sent from here")
     async with open_ledger(ledger) as opened:
         yield opened, await _run(opened, name)
+
+
+def _exists(ledger: Path) -> bool:
+    try:
+        return ledger.exists()
+    except OSError as error:
+        raise LedgerError(f"the ledger {ledger} can't be opened: {error.strerror}") from error
 
 
 async def _sealed(ledger: Ledger) -> list[Run]:

@@ -1,21 +1,22 @@
 """A campaign -> a sealed run in the ledger: planned anew, or found there and compared with what it began with."""
 
 import asyncio
+import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from itertools import islice
 from typing import BinaryIO
 
-import orjson
 import structlog
 
 from campaigns.audience import AudienceReading, Recipient, read_audience, stamp
 from campaigns.model import Campaign
 from campaigns.plan import Chunk, plan_chunks
+from campaigns.sources import display_name
 from sender import logs
 from sender.errors import InputError, RunMismatch
 from sender.ledger import Ledger, NewRun, Plan, Run
@@ -23,6 +24,7 @@ from sender.outcome import RunState
 from sender.report import spelled
 
 CHUNKS_AT_ONCE = 20
+TIES_AT_ONCE = 1000
 
 
 class Interrupted(Exception):
@@ -50,7 +52,7 @@ class Order:
     run: str
     origin: str
     message_fingerprint: str
-    consent: Callable[[int], None]
+    consent: Callable[[int], Awaitable[None]]
     only_new: bool = False
     strict: bool = False
     stdin: BinaryIO | None = None
@@ -115,7 +117,7 @@ async def _plan(order: Order, ledger: Ledger, log: structlog.typing.FilteringBou
             await ledger.discard_plan(draft.id)
             return None
         _check_size(order, plan.planned)
-        order.consent(plan.planned)
+        await order.consent(plan.planned)
         await ledger.seal(draft.id, plan)
     except BaseException:
         await ledger.discard_plan(draft.id)
@@ -128,13 +130,16 @@ async def _fill(order: Order, draft: Run, ledger: Ledger) -> Plan:
     known = await ledger.planned_keys(draft.campaign, draft.account_id) if order.only_new else frozenset[str]()
     delivery, audience = order.campaign.delivery, order.campaign.audience
     exclusions = tuple(found for path in audience.exclude if (found := stamp(path)))
-    with _reading(order) as reading:
-        fresh = _Fresh(reading, known)
+    ties: list[Recipient] = []
+    with _reading(order, ties.append) as reading:
+        fresh = _Fresh(reading, known, ties.append)
         chunks = plan_chunks(iter(fresh), identify_by=audience.identify_by, chunk_size=delivery.chunk_size)
         planned = 0
         while batch := await asyncio.to_thread(_take, chunks):
             await ledger.add_chunks(draft.id, planned, batch)
             planned += sum(len(chunk.recipients) for chunk in batch)
+            await _keep_ties(ledger, draft, ties, at_least=TIES_AT_ONCE)
+        await _keep_ties(ledger, draft, ties, at_least=1)
     counts = {**asdict(reading.counts), "already_planned": fresh.already_planned}
     return Plan(
         audience_fingerprint=reading.fingerprint,
@@ -145,8 +150,14 @@ async def _fill(order: Order, draft: Run, ledger: Ledger) -> Plan:
     )
 
 
+async def _keep_ties(ledger: Ledger, draft: Run, ties: list[Recipient], *, at_least: int) -> None:
+    if len(ties) >= at_least:
+        await ledger.add_ties(draft.id, ties)
+        ties.clear()
+
+
 @contextmanager
-def _reading(order: Order) -> Iterator[AudienceReading]:
+def _reading(order: Order, on_tie: Callable[[Recipient], None] | None = None) -> Iterator[AudienceReading]:
     """A reading that stops, wherever its thread is, when the context ends."""
     over = threading.Event()
 
@@ -156,7 +167,9 @@ def _reading(order: Order) -> Iterator[AudienceReading]:
         order.on_rows(rows)
 
     try:
-        yield read_audience(order.campaign.audience, stdin=order.stdin, strict=order.strict, on_progress=on_progress)
+        yield read_audience(
+            order.campaign.audience, stdin=order.stdin, strict=order.strict, on_progress=on_progress, on_tie=on_tie
+        )
     finally:
         over.set()
 
@@ -168,15 +181,19 @@ def _take(chunks: Iterator[Chunk]) -> list[Chunk]:
 class _Fresh:
     """The recipients that no earlier run has planned, and how many it has."""
 
-    def __init__(self, recipients: AudienceReading, known: frozenset[str] | set[str]) -> None:
+    def __init__(
+        self, recipients: AudienceReading, known: frozenset[str] | set[str], on_tie: Callable[[Recipient], None]
+    ) -> None:
         self._recipients = recipients
         self._known = known
+        self._on_tie = on_tie
         self.already_planned = 0
 
     def __iter__(self) -> Iterator[Recipient]:
         for recipient in self._recipients:
             if self._known and not self._known.isdisjoint(recipient.keys()):
                 self.already_planned += 1
+                self._on_tie(recipient)
             else:
                 yield recipient
 
@@ -185,13 +202,14 @@ def _check_size(order: Order, planned: int) -> None:
     campaign = order.campaign
     if planned == 0:
         raise InputError(
-            f"{campaign.place('audience', 'csv')}: nobody is left to send to: see `campaign plan {campaign.file.name}`"
+            f"nobody is left to send to: see `campaign plan {campaign.file.name}`",
+            place=campaign.place("audience", "csv"),
         )
     ceiling = campaign.delivery.max_recipients
     if ceiling is not None and planned > ceiling:
         raise InputError(
-            f"{campaign.place('delivery', 'max_recipients')}: the audience has {spelled(planned, 'recipient')}, "
-            f"more than max_recipients allows ({ceiling:,})"
+            f"the audience has {spelled(planned, 'recipient')}, more than max_recipients allows ({ceiling:,})",
+            place=campaign.place("delivery", "max_recipients"),
         )
     check_expected(planned, order.expect)
 
@@ -230,9 +248,10 @@ async def _check_audience(order: Order, run: Run, ledger: Ledger, log: structlog
     if spec == run.audience_spec and stamps == run.plan.sources:
         return
     gone = [path for path, found in zip(paths, stamps, strict=True) if found is None]
-    if spec == run.audience_spec and gone and order.stdin is None:
+    if spec == run.audience_spec and gone:
         log.warning(logs.PLAN_FROZEN, gone=gone)
-        order.on_notice(f"{', '.join(gone)} can't be read again, so the plan goes on as it was made.")
+        names = ", ".join(display_name(path) for path in gone)
+        order.on_notice(f"{names} can't be read again, so the plan goes on as it was made.")
         return
     with _reading(order) as reading:
         await asyncio.to_thread(_exhaust, reading)
@@ -263,4 +282,4 @@ def _refuse(run: Run, why: str) -> None:
 def audience_spec(campaign: Campaign) -> str:
     """A hash of the audience section, but for the exclusion lists, which may change."""
     section = campaign.audience.model_dump(mode="json", exclude={"exclude"})
-    return sha256(orjson.dumps(section, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    return sha256(json.dumps(section, sort_keys=True).encode()).hexdigest()

@@ -218,14 +218,15 @@ class Pool:
     # Doubts: whether the message is at fault, or the API ill. While one lasts, no chunk is taken.
 
     async def _settle_doubt(self, workers: asyncio.TaskGroup) -> None:
-        while self._in_flight:
-            self._settled.clear()
-            await self._settled.wait()
-        if self._doubt is _Doubt.API:
-            await self._until_well(workers)
-        elif not self._tally.accepted:
-            await self._try_message(workers)
-        self._doubt = None
+        while self._doubt is not None:  # an API that falls ill while the message is tried is a doubt of its own
+            while self._in_flight:
+                self._settled.clear()
+                await self._settled.wait()
+            doubt, self._doubt = self._doubt, None
+            if doubt is _Doubt.API:
+                await self._until_well(workers)
+            elif not self._tally.accepted:
+                await self._try_message(workers)
 
     async def _try_message(self, workers: asyncio.TaskGroup) -> None:
         """Three recipients from across the audience, singly: does the API refuse the message whoever it is for?"""
@@ -245,6 +246,7 @@ class Pool:
             outcome = await self._send_single(workers, 0.0)
             if outcome is None or outcome.chunk is not ChunkState.UNKNOWN:
                 self._history = replace(self._history, unknowns=0)
+                self._doubt = None
                 self._log.info(logs.API_WELL)
                 return
             last = outcome.reason

@@ -1,7 +1,7 @@
 """One campaign run from start to report: the only place where the parts are put together."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from campaigns.media import MediaFile
 from campaigns.model import Campaign
@@ -16,7 +16,7 @@ from sender.signals import Interrupted, Signals
 
 
 async def send_campaign(
-    campaign: Campaign, settings: Settings, options: Options, view: View, consent: Callable[[int], None]
+    campaign: Campaign, settings: Settings, options: Options, view: View, consent: Callable[[int], Awaitable[None]]
 ) -> Ended:
     """Plans the campaign, or goes on with its run, and sends until nothing is pending or something stands in the way.
 
@@ -42,10 +42,12 @@ def _refuse_unkept(campaign: Campaign, options: Options) -> None:
     for name in ("window", "not_after", "notify"):
         if getattr(campaign, name) is not None:
             place = campaign.place(name)
-            raise InputError(f"{place}: this version does not keep {name} yet: take it out to send; nothing was sent")
+            raise InputError(
+                f"this version does not keep {name} yet: take it out to send; nothing was sent", place=place
+            )
     if campaign.schedule and campaign.schedule.cron and not options.run:
         place = campaign.place("schedule", "cron")
-        raise InputError(f"{place}: which occurrence this is has to be said: add --run NAME; nothing was sent")
+        raise InputError("which occurrence this is has to be said: add --run NAME; nothing was sent", place=place)
 
 
 async def _in_ledger(
@@ -53,7 +55,7 @@ async def _in_ledger(
     settings: Settings,
     options: Options,
     view: View,
-    consent: Callable[[int], None],
+    consent: Callable[[int], Awaitable[None]],
     signals: Signals,
     file: MediaFile | None,
     ledger: Ledger,

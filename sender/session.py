@@ -11,14 +11,16 @@ from campaigns.media import MediaFile
 from campaigns.model import Campaign, Rate
 from sender import content, logs
 from sender.backlog import Backlog
+from sender.canary import end_of_first
 from sender.content import ContentMaker
-from sender.errors import InputError, SenderError, SendingStopped
+from sender.errors import InputError, SendingStopped, first_error
 from sender.inro.account import Account
 from sender.inro.client import InroClient, connect
 from sender.inro.messenger import InroMessenger
 from sender.inro.wire import Content
-from sender.ledger import Ledger, Part, Position, Run, StoredChunk
-from sender.outcome import ChunkState, Lever, RunState
+from sender.ledger import Ledger, Position, Run
+from sender.listener import Listener
+from sender.outcome import ChunkState, RunState
 from sender.pool import Pool, Watcher
 from sender.report import Report, make_report, spelled
 from sender.retry import Policy, Tally
@@ -26,8 +28,6 @@ from sender.settings import Settings
 from sender.signals import Signals
 from sender.suppression import Suppression
 from sender.throttle import Throttle
-
-LISTEN_SECONDS = 1.0
 
 
 class View(Watcher, Protocol):
@@ -87,13 +87,15 @@ class Session:
     file: MediaFile | None
     log: structlog.typing.FilteringBoundLogger
     reason: str = field(default="", init=False)
-    cancelled: bool = field(default=False, init=False)
+    listener: Listener | None = field(default=None, init=False)
 
     async def send(self) -> Ended:
-        await self._obey(None)
+        await self._listener(None).obey()
+        self.run = await self._fresh_run()
         suppression = Suppression(self.run, self.campaign.audience, self.ledger, self.log)
         await suppression.apply()
-        until = await self._boundary(self.options.limit)
+        limit = self.options.limit
+        until = await end_of_first(self.ledger, self.run.id, limit) if limit else None
         report = await self._report()
         if not report.recipients["sending"] and not await Backlog(self.ledger, self.run.id, until=until).rewind():
             self.view.notice(_nothing_left(report))
@@ -124,7 +126,7 @@ class Session:
                 raise
             asyncio.current_task().uncancel()  # type: ignore[union-attr]  # the signal is obeyed: what follows may wait
         except BaseExceptionGroup as group:
-            raise _first(group) from group
+            raise first_error(group) from group
 
     async def _content(self, client: InroClient) -> Content:
         """The run's content, made once and frozen with it."""
@@ -145,6 +147,7 @@ class Session:
         self, client: InroClient, message: Content, suppression: Suppression, until: Position | None
     ) -> None:
         throttle = await self._throttle()
+        self.listener = self._listener(throttle)
         pool = Pool(
             backlog=Backlog(self.ledger, self.run.id, until=until),
             ledger=self.ledger,
@@ -162,7 +165,7 @@ class Session:
             async with asyncio.TaskGroup() as group:
                 beside = [
                     group.create_task(self._watch(suppression, pool)),
-                    group.create_task(self._listen(pool, throttle)),
+                    group.create_task(self.listener.listen(pool, self._policy.max_wait_seconds)),
                 ]
                 await pool.run()
                 for task in beside:
@@ -170,7 +173,7 @@ class Session:
         self.reason = pool.stop_reason or ""
 
     def _finish_in_flight(self, pool: Pool) -> None:
-        self.log.warning(logs.RUN_STOPPING)
+        self.log.info(logs.RUN_STOPPING)
         self.view.notice("Stopping: what is in flight is let finish. A second signal stops at once.")
         pool.stop()
 
@@ -178,36 +181,14 @@ class Session:
         if self.campaign.audience.exclude:
             pool.stop(await suppression.watch())
 
-    async def _listen(self, pool: Pool, throttle: Throttle) -> None:
-        """Obeys the operators' levers, once a second."""
-        held_since: float | None = None
-        while True:
-            for lever in await self._obey(throttle):
-                if lever is Lever.CANCEL:
-                    self.cancelled = True
-                    pool.stop()
-            held_since = (held_since or time.monotonic()) if self.run.held else None
-            if held_since is None:
-                pool.release()
-            else:
-                pool.hold()
-                if time.monotonic() - held_since > self._policy.max_wait_seconds:
-                    pool.stop(f"it is paused still: `campaign resume {self.run.name}` lifts that; then start it again")
-            await asyncio.sleep(LISTEN_SECONDS)
+    def _listener(self, throttle: Throttle | None) -> Listener:
+        async def set_rate(rate: Rate) -> None:
+            if throttle:
+                throttle.set_rate(rate, await self._recent_sends(rate))
 
-    async def _obey(self, throttle: Throttle | None) -> list[Lever]:
-        """Does what operators have asked of this run since the last look."""
-        commands = await self.ledger.open_commands(self.run.id)
-        for command in commands:
-            changed = await self.ledger.obey(command, time.time())
-            self.log.warning(
-                logs.LEVER_OBEYED, lever=command.lever, argument=command.argument, user=command.user, recipients=changed
-            )
-            self.view.notice(f"{command.user} asked for {command.lever.replace('_', ' ')} {command.argument}".rstrip())
-            if command.lever is Lever.RATE and throttle:
-                throttle.set_rate(Rate.parse(command.argument))
-        self.run = await self._fresh_run()
-        return [command.lever for command in commands]
+        return Listener(
+            run=self.run.name, ledger=self.ledger, log=self.log, on_rate=set_rate, on_notice=self.view.notice
+        )
 
     async def _tally(self) -> Tally:
         totals = await self.ledger.totals(self.run.id)
@@ -223,11 +204,16 @@ class Session:
         delivery = self.campaign.delivery
         rate = self.options.rate or (Rate.parse(self.run.rate) if self.run.rate else delivery.rate)
         throttle = Throttle(rate, delivery.recipients)
-        longest = max(rate.period_seconds, delivery.recipients.period_seconds if delivery.recipients else 0.0)
+        throttle.remember(await self._recent_sends(rate))
+        return throttle
+
+    async def _recent_sends(self, rate: Rate) -> list[tuple[float, int]]:
+        """The account's calls that count for its rates still, as (seconds ago, recipients)."""
+        recipients = self.campaign.delivery.recipients
+        longest = max(rate.period_seconds, recipients.period_seconds if recipients else 0.0)
         now = time.time()
         sends = await self.ledger.recent_sends(self.run.account_id, now - longest)
-        throttle.remember((now - sent_at, recipients) for sent_at, recipients in sends)
-        return throttle
+        return [(now - sent_at, size) for sent_at, size in sends]
 
     @property
     def _policy(self) -> Policy:
@@ -238,30 +224,6 @@ class Session:
             max_rejected_share=delivery.max_rejected.share,
         )
 
-    async def _boundary(self, limit: int | None) -> Position | None:
-        """The first position behind the plan's first `limit` recipients; a chunk that lies across it is cut there."""
-        if limit is None:
-            return None
-        before = 0
-        for leaf in await self.ledger.leaves(self.run.id):
-            if leaf.state is ChunkState.CANCELLED:
-                continue
-            if before >= limit:
-                return leaf.position
-            if before + leaf.size > limit and leaf.state is ChunkState.PENDING:
-                await self._cut(leaf, limit - before)
-                return await self._boundary(limit)
-            before += leaf.size
-        return None
-
-    async def _cut(self, leaf: StoredChunk, size: int) -> None:
-        recipients = (await self.ledger.load(leaf)).recipients
-        parts = (
-            Part(recipients=recipients[:size], first=leaf.first),
-            Part(recipients=recipients[size:], first=leaf.first + size),
-        )
-        await self.ledger.split(leaf, parts, time.time())
-
     async def _check_recipients_rate(self) -> None:
         """Raises InputError when a chunk of the plan is larger than `recipients` ever lets through."""
         rate = self.campaign.delivery.recipients
@@ -270,19 +232,21 @@ class Session:
         if rate and largest > rate.count:
             place = self.campaign.place("delivery", "recipients")
             raise InputError(
-                f"{place}: {rate} never lets a chunk of {largest:,} through, and this run was planned with such "
-                f"chunks; accepted is {largest:,} or more"
+                f"{rate} never lets a chunk of {largest:,} through, and this run was planned with such chunks; "
+                f"accepted is {largest:,} or more",
+                place=place,
             )
 
     async def _finish(self) -> Report:
         """Writes down how the session ended."""
         totals = await self.ledger.totals(self.run.id)
         is_pending = bool(totals.chunks.get(ChunkState.PENDING))
+        listener = self.listener
         if self.reason:
             state = RunState.STOPPED
-        elif self.cancelled and not is_pending:
+        elif listener and listener.is_cancelled and not is_pending:
             state = RunState.CANCELLED
-        elif is_pending and self.run.held:
+        elif is_pending and listener and listener.is_held:
             state = RunState.PAUSED
         elif is_pending or self.signals.received is not None:
             state = RunState.INTERRUPTED
@@ -292,8 +256,10 @@ class Session:
 
     async def _rest(self, report: Report) -> Report:
         """The report of a run in which there is nothing to do now."""
-        done = RunState.INTERRUPTED if report.recipients["pending"] else RunState.COMPLETED
-        return report if self.run.state is done else await self._end(done)
+        if report.recipients["pending"]:
+            return await self._end(RunState.INTERRUPTED) if self.run.state is RunState.RUNNING else report
+        is_done = self.run.state in (RunState.COMPLETED, RunState.CANCELLED)
+        return report if is_done else await self._end(RunState.COMPLETED)
 
     async def _end(self, state: RunState) -> Report:
         await self.ledger.end_session(self.run.id, state, self.reason, time.time())
@@ -331,11 +297,3 @@ def _stranded(recipients: int) -> str:
         f"{spelled(recipients, 'recipient')} may or may not have got the message when the last sender died. They are "
         "unknown now, and nobody is sent to twice: see `campaign report`."
     )
-
-
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The first of a group's errors, a SenderError before any other."""
-    leaves: list[BaseException] = []
-    for error in group.exceptions:
-        leaves.append(_first(error) if isinstance(error, BaseExceptionGroup) else error)
-    return next((leaf for leaf in leaves if isinstance(leaf, SenderError)), leaves[0])

@@ -92,13 +92,18 @@ def ledger_path(environ: Mapping[str, str], *, sandbox: bool = False) -> tuple[P
     path = _ledger_file(named) if named else platformdirs.user_state_path("inro-campaigns") / "ledger.db"
     if sandbox:
         path = path.with_name(f"{path.stem}-sandbox{path.suffix}")
-    return path.absolute(), not named
+    return path, not named
 
 
 def _ledger_file(named: str) -> Path:
     scheme, separator, rest = named.partition("://")
     if not separator:
-        return Path(named).expanduser()
+        try:
+            return Path(named).expanduser().absolute()
+        except RuntimeError as error:
+            raise InputError(f"CAMPAIGN_LEDGER is {named!r}: there is no such user's home") from error
+        except OSError as error:
+            raise InputError(f"CAMPAIGN_LEDGER is {named!r}, relative to a folder that is gone") from error
     if scheme == "sqlite" and rest.startswith("/") and len(rest) > 1:
         return Path(rest)
     raise InputError(f"CAMPAIGN_LEDGER is {named!r}: expected a path, or a URL sqlite:///absolute/path/ledger.db")
@@ -117,13 +122,15 @@ def _token(environ: Mapping[str, str]) -> SecretStr | None:
 def _token_from_file(name: str) -> str:
     if not name:
         return ""
+    # The name is not repeated: somebody will put the token itself there.
     try:
         token = Path(name).expanduser().read_text("utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "not a text file"
-        raise InputError(f"INRO_API_TOKEN_FILE names {name!r}, which can't be read: {why}") from error
+    except (OSError, UnicodeDecodeError, RuntimeError) as error:
+        why = {UnicodeDecodeError: "not a text file", RuntimeError: "nobody's home"}.get(type(error), "")
+        why = why or getattr(error, "strerror", "")
+        raise InputError(f"the file that INRO_API_TOKEN_FILE names can't be read: {why}") from error
     if not token:
-        raise InputError(f"INRO_API_TOKEN_FILE names {name!r}, which is empty")
+        raise InputError("the file that INRO_API_TOKEN_FILE names is empty")
     return token
 
 
@@ -132,14 +139,14 @@ def _api_url(url: str) -> str:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
     except ValueError as error:
-        raise InputError(f"INRO_API_URL is {url!r}, which is no URL: {error}") from error
+        raise InputError(f"INRO_API_URL is no URL: {error}") from error
     if parts.username or parts.password or parts.query or parts.fragment:
         raise InputError("INRO_API_URL may hold no user name, password, query or fragment")
     if not host or parts.scheme not in ("https", "http"):
         raise InputError(f"INRO_API_URL is {url!r}: expected https://HOST/PATH, such as {DEFAULT_API_URL}")
     if parts.scheme == "http" and not _is_loopback(host):
         raise InputError(f"INRO_API_URL is {url!r}: plain http would show the token to the network; use https")
-    return url.rstrip("/")
+    return parts._replace(scheme=parts.scheme.lower(), netloc=parts.netloc.lower()).geturl().rstrip("/")
 
 
 def _is_loopback(host: str) -> bool:

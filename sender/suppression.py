@@ -8,15 +8,16 @@ import time
 
 import structlog
 
-from campaigns.audience import SourceStamp, excluded_keys, listed_keys, stamp
+from campaigns.audience import Recipient, SourceStamp, excluded_keys, listed_keys, stamp
 from campaigns.errors import CampaignError
 from campaigns.model import Audience
 from sender import logs
-from sender.ledger import Ledger, Part, Run, StoredChunk
+from sender.ledger import Ledger, Run, StoredChunk
 from sender.outcome import ChunkState
 
 LOOK_SECONDS = 1.0
-REASON = "excluded"
+# What is in flight, refused or in doubt now may become pending again: by its outcome, or by an operator.
+MAY_BE_SENT = (ChunkState.PENDING, ChunkState.SENDING, ChunkState.REJECTED, ChunkState.UNKNOWN)
 LEAVES = tuple(state for state in ChunkState if state is not ChunkState.SPLIT)
 
 
@@ -39,8 +40,8 @@ class Suppression:
             return
         excluded = await self._excluded()
         cancelled = 0
-        async for chunk in self._ledger.chunks(self._run.id, [ChunkState.PENDING]):
-            cancelled += await self._cancel(chunk, excluded)
+        async for chunk in self._ledger.chunks(self._run.id, MAY_BE_SENT):
+            cancelled += await self._exclude(chunk, excluded)
         await self._ledger.keep_exclusions(self._run.id, now)
         self._applied = now
         self._log.info(logs.EXCLUSIONS_APPLIED, cancelled=cancelled)
@@ -75,26 +76,21 @@ class Suppression:
             before = len(keys)
             async for chunk in self._ledger.chunks(self._run.id, LEAVES):
                 for recipient in chunk.recipients:
-                    if not keys.isdisjoint(recipient.keys()):
-                        keys.update(recipient.keys())
+                    _tie(keys, recipient)
+            async for recipient in self._ledger.ties(self._run.id):
+                _tie(keys, recipient)
             grown = len(keys) > before
         return keys
 
-    async def _cancel(self, chunk: StoredChunk, excluded: set[str]) -> int:
-        out = [not excluded.isdisjoint(recipient.keys()) for recipient in chunk.recipients]
-        if not any(out):
-            return 0
-        parts = []
-        if kept := [recipient for recipient, is_out in zip(chunk.recipients, out, strict=True) if not is_out]:
-            parts.append(Part(recipients=tuple(kept), first=chunk.first + out.index(False)))
-        gone = tuple(recipient for recipient, is_out in zip(chunk.recipients, out, strict=True) if is_out)
-        parts.append(
-            Part(
-                recipients=gone,
-                first=chunk.first + out.index(True),
-                state=ChunkState.CANCELLED,
-                reason=REASON,
-            )
-        )
-        split = await self._ledger.split(chunk, parts, time.time())
-        return len(gone) if split else 0
+    async def _exclude(self, chunk: StoredChunk, excluded: set[str]) -> int:
+        places = [
+            place for place, recipient in enumerate(chunk.recipients) if not excluded.isdisjoint(recipient.keys())
+        ]
+        return await self._ledger.exclude(chunk.id, places, time.time()) if places else 0
+
+
+def _tie(keys: set[str], recipient: Recipient) -> None:
+    """Whoever shares a row with somebody in `keys` is in them, too."""
+    own = recipient.keys()
+    if not keys.isdisjoint(own):
+        keys.update(own)

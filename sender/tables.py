@@ -19,8 +19,9 @@ REJECTS_HEADER = ("file", "line", "column", "reason", "row")
 def csv_line(cells: Iterable[object]) -> str:
     """One line of CSV, with its end; None is an empty cell."""
     line = io.StringIO()
-    csv.writer(line, lineterminator="\n").writerow(["" if cell is None else cell for cell in cells])
-    return line.getvalue()
+    # Before Python 3.13 a carriage return is quoted only when it is part of the line's end.
+    csv.writer(line, lineterminator="\r\n").writerow(["" if cell is None else cell for cell in cells])
+    return line.getvalue().removesuffix("\r\n") + "\n"
 
 
 def report_lines(chunk: StoredChunk, sources: Sequence[str], states: frozenset[str]) -> Iterator[str]:

@@ -13,6 +13,8 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Iterable
+from contextlib import suppress
+from math import ceil
 
 from asyncio_throttle.throttler import Throttler
 
@@ -34,6 +36,7 @@ class Throttle:
         self._recipients = _Budget(recipients) if recipients else None
         self._share = 1.0
         self._paused_until = 0.0
+        self._changed = asyncio.Event()
 
     @property
     def paused_until(self) -> float:
@@ -58,8 +61,8 @@ class Throttle:
     async def acquire(self, recipients: int) -> None:
         """Returns when a call to so many recipients may leave. Calls that wait are served in order."""
         async with self._turn:
-            while (wait := self._wait_seconds(recipients)) > 0:  # noqa: ASYNC110 – time frees a place, no event
-                await asyncio.sleep(wait)
+            while (wait := self._wait_seconds(recipients)) > 0:
+                await self._sleep(wait)
             await self._calls.acquire()
             await self._spread.acquire()
             if self._recipients:
@@ -69,11 +72,14 @@ class Throttle:
         """No call leaves for so many seconds; a longer pause that is under way stays."""
         self._paused_until = max(self._paused_until, time.monotonic() + seconds)
 
-    def set_rate(self, rate: Rate) -> None:
-        """Another rate from now on; what was sent lately still counts."""
+    def set_rate(self, rate: Rate, sends: Iterable[tuple[float, int]]) -> None:
+        """Another rate from now on, for those who wait already, too; `sends` are those that count, as in `remember`."""
         self.rate = rate
-        self._calls.rate_limit, self._calls.period = rate.count, rate.period_seconds
-        self._set_share(self._share)
+        self._calls = _Window(rate.count, rate.period_seconds)
+        self._spread = _Window(*_sub_window(rate.per_second * self._share))
+        self._recipients = self._recipients and self._recipients.emptied()
+        self.remember(sends)
+        self._changed.set()
 
     def ease(self) -> None:
         """Halves the rate, after a 429."""
@@ -87,6 +93,14 @@ class Throttle:
     def _set_share(self, share: float) -> None:
         self._share = share
         self._spread.rate_limit, self._spread.period = _sub_window(self.rate.per_second * share)
+        self._changed.set()
+
+    async def _sleep(self, seconds: float) -> None:
+        """Sleeps so long, or until the rate changes."""
+        self._changed.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._changed.wait()
 
     def _wait_seconds(self, recipients: int) -> float:
         """Until everything has room at once; asked again after each wait, since a pause may have come meanwhile."""
@@ -96,8 +110,8 @@ class Throttle:
 
 
 def _sub_window(per_second: float) -> tuple[int, float]:
-    """The calls of a tenth of a second, or one call, and the time that they take at this rate."""
-    calls = max(1, int(per_second * SUB_WINDOW_SECONDS))
+    """The calls of a tenth of a second, rounded up, and the time that they take at this rate."""
+    calls = max(1, ceil(per_second * SUB_WINDOW_SECONDS - 1e-9))  # 20/s is 2 a tenth, not 2.0000000000000004
     return calls, calls / per_second
 
 
@@ -124,6 +138,9 @@ class _Budget:
         self._rate = rate
         self._sent: deque[tuple[float, int]] = deque()
         self._used = 0
+
+    def emptied(self) -> "_Budget":
+        return _Budget(self._rate)
 
     def charge(self, recipients: int, moment: float) -> None:
         self._sent.append((moment, recipients))

@@ -43,13 +43,19 @@ for module in (authoring, sending, looking, levers, media, sandbox):
 
 def main() -> NoReturn:
     """Runs the command and exits with one of the documented codes; only a bug shows a traceback."""
+    stdout = sys.stdout
+    for stream in (sys.stdout, sys.stderr):
+        if stream:  # closed streams are None
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # not every encoding has an ō
     try:
         code = campaign(standalone_mode=False) or 0
-        sys.stdout.flush()
+        if sys.stdout:
+            sys.stdout.flush()
     except BrokenPipeError:
-        # Whoever read our output has gone, as `campaign runs | head` does: nothing is wrong.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
+        code = _nobody_reads()
+    except SystemExit as error:
+        # This is how click reports a broken pipe, having put a wrapper around the stream.
+        code = _nobody_reads() if sys.stdout is not stdout else int(error.code or 0)
     except click.exceptions.Exit as error:  # type: ignore[attr-defined]  # rich-click re-exports it untyped
         code = error.exit_code
     except click.ClickException as error:
@@ -61,4 +67,20 @@ def main() -> NoReturn:
         from sender.cli.endings import explain
 
         code = explain(error)
+    _flush_errors()
     sys.exit(code)
+
+
+def _flush_errors() -> None:
+    # What can't be written to standard error would turn every exit code into 120.
+    try:
+        if sys.stderr:
+            sys.stderr.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+
+
+def _nobody_reads() -> int:
+    # Whoever read our output has gone, as `campaign runs | head` does: nothing is wrong.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    return 0

@@ -1,12 +1,11 @@
 """`campaign init`, `schema`, `check` and `plan`: all that sends nothing."""
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from sender.cli.options import as_json, campaign_file, load, print_json
+from sender.cli.options import as_json, campaign_file, load, print_json, standard_input
 
 if TYPE_CHECKING:
     from campaigns.audience import RejectedRow
@@ -59,7 +58,7 @@ def check(files: tuple[Path, ...], strict: bool, as_json: bool) -> int:
     code, results = 0, []
     for file in files:
         try:
-            found = preview(load(file), stdin=sys.stdin.buffer, strict=strict)
+            found = preview(load(file), stdin=standard_input(), strict=strict)
         except CampaignError as error:
             results.append({"file": str(file), "ok": False, "problems": [str(problem) for problem in error.problems]})
             code = explain(error) if not as_json else 2
@@ -90,8 +89,9 @@ def plan(file: Path, rejects: Path | None, strict: bool, as_json: bool) -> None:
     from sender.rejects import Rejects
 
     campaign = load(file)
-    with Rejects(rejects, keep=SHOWN_REJECTS) as kept:
-        found = preview(campaign, stdin=sys.stdin.buffer, strict=strict, on_rejected=kept.add)
+    inputs: list[str | Path] = [file, *campaign.audience.csv, *campaign.audience.exclude]
+    with Rejects(rejects, keep=SHOWN_REJECTS, inputs=inputs) as kept:
+        found = preview(campaign, stdin=standard_input(), strict=strict, on_rejected=kept.add)
     if as_json:
         print_json(found.as_json())
         return

@@ -1,7 +1,10 @@
 """Errors as people read them, and their exit codes."""
 
+import errno
+import os
 import sys
 import traceback
+from contextlib import suppress
 
 from campaigns.errors import CampaignError
 from sender.errors import SenderError
@@ -9,6 +12,8 @@ from sender.signals import Interrupted
 
 BUG = 1
 BAD_INPUT = 2
+THIS_MACHINE = 7
+OUTPUT_FAILURES = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EBADF})
 
 
 def explain(error: Exception) -> int:
@@ -19,8 +24,12 @@ def explain(error: Exception) -> int:
                 _say(str(problem))
             return BAD_INPUT
         case SenderError():
-            _say(f"campaign: {error}")
+            _say(str(error) if error.place else f"campaign: {error}")
             return error.exit_code
+        case OSError() if error.errno in OUTPUT_FAILURES and error.filename is None:
+            _say(f"campaign: the output can't be written: {error.strerror}")
+            _give_up_output()
+            return THIS_MACHINE
         case Interrupted():
             _say(f"campaign: {error}")
             return 128 + error.number
@@ -35,7 +44,13 @@ def _bug(error: Exception) -> int:
     return BUG
 
 
+def _give_up_output() -> None:
+    # What is buffered would fail once more at the exit, with a traceback.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
 def _say(text: str) -> None:
     # Text that others control (names, the API's words) must not steer the terminal.
     printable = "".join(character if character.isprintable() or character == "\n" else "�" for character in text)
-    sys.stderr.write(f"{printable}\n")
+    with suppress(OSError, AttributeError):
+        sys.stderr.write(f"{printable}\n")

@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Mapping
+from contextlib import aclosing
 from pathlib import Path
 
 import rich_click as click
@@ -111,8 +112,9 @@ async def _follow(run: str, sandbox: bool) -> Mapping[str, int]:
 async def _print_csv(ledger: Path, run: str | None, states: list[str]) -> None:
     from sender.look import recipient_lines
 
-    async for line in recipient_lines(ledger, run, states):
-        sys.stdout.buffer.write(line.encode())
+    async with aclosing(recipient_lines(ledger, run, states)) as lines:
+        async for line in lines:
+            sys.stdout.buffer.write(line.encode("utf-8", "surrogateescape"))
 
 
 def _states(text: str | None) -> list[str]:

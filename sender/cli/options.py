@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 import rich_click as click
 
@@ -39,8 +39,15 @@ def set_up_logs() -> None:
     logs.configure(os.environ, is_terminal=sys.stderr.isatty())
 
 
+def standard_input() -> BinaryIO | None:
+    """What is piped in; None when standard input is closed."""
+    return sys.stdin.buffer if sys.stdin else None
+
+
 def print_json(document: object) -> None:
     """One JSON document on standard output."""
-    import orjson
+    import json
 
-    sys.stdout.buffer.write(orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+    # Not orjson: the name of a file may hold bytes that are no UTF-8. They come out escaped.
+    text = json.dumps(document, indent=2, ensure_ascii=False)
+    sys.stdout.buffer.write(f"{text}\n".encode("utf-8", "backslashreplace"))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
-from sender.cli.options import as_json, campaign_file, load, print_json, run_async, set_up_logs
+from sender.cli.options import as_json, campaign_file, load, print_json, run_async, set_up_logs, standard_input
 
 if TYPE_CHECKING:
     from campaigns.model import Campaign, Rate
@@ -95,7 +95,7 @@ def send(
         limit=limit,
         strict=strict,
         rate=_rate(rate),
-        stdin=sys.stdin.buffer,
+        stdin=standard_input(),
     )
     ended = run_async(
         _send(load(file), options, sandbox=sandbox, consented=yes or expect is not None, may_vanish=ephemeral_ledger)
@@ -115,7 +115,7 @@ async def _send(
     from sender.run import send_campaign
 
     view: LogView | TerminalView = TerminalView() if sys.stderr.isatty() else LogView()
-    ask = view.ask if isinstance(view, TerminalView) and sys.stdin.isatty() else None
+    ask = view.ask if isinstance(view, TerminalView) and sys.stdin and sys.stdin.isatty() else None
     async with _api(sandbox) as settings:
         require_lasting_ledger(settings, may_vanish=may_vanish)
         consent = Consent(given=consented or sandbox, ask=ask)

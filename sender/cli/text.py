@@ -29,10 +29,15 @@ STYLES = {
 }
 
 
+class _Pipe(Console):
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError  # rich would exit with 1, which means a bug
+
+
 def console() -> Console:
     """Standard output: in colour on a terminal only, never wrapped elsewhere, no markup from data."""
     width = None if sys.stdout.isatty() else PIPE_WIDTH
-    return Console(highlight=False, markup=False, emoji=False, soft_wrap=True, width=width)
+    return _Pipe(highlight=False, markup=False, emoji=False, soft_wrap=True, width=width)
 
 
 def duration(seconds: float) -> str:

@@ -1,10 +1,8 @@
 """What a `send` shows while it runs: a progress bar on a terminal, log lines elsewhere."""
 
-import signal
+import asyncio
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Self
 
 from rich.console import Console
@@ -83,16 +81,15 @@ class TerminalView:
             self._task = self._add("Reading the audience", total=None)
         self._progress.update(self._task, count=spelled(count, "row"))
 
-    def ask(self, planned: int) -> str:
+    async def ask(self, planned: int) -> str:
         """What a person types when asked for the number of recipients."""
         self._progress.stop()
         self._clear()
         self._console.print(f"This sends to {spelled(planned, 'recipient')}. Type the number to go ahead: ", end="")
-        try:
-            with _default_signals():
-                return sys.stdin.readline()
-        finally:
-            self._progress.start()
+        await _readable(sys.stdin.fileno())
+        typed = sys.stdin.readline()
+        self._progress.start()
+        return typed
 
     def begun(self, report: Report) -> None:
         self._clear()
@@ -128,14 +125,11 @@ class TerminalView:
             self._task = None
 
 
-@contextmanager
-def _default_signals() -> Iterator[None]:
-    """^C ends a prompt at once, which the event loop, waiting for it, could not do."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+async def _readable(descriptor: int) -> None:
+    """Returns when something was typed; the event loop goes on meanwhile, so that ^C is heard."""
+    loop, typed = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(descriptor, typed.set)
     try:
-        yield
+        await typed.wait()
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        loop.remove_reader(descriptor)

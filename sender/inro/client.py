@@ -94,15 +94,17 @@ class InroClient:
             failure = _explain(error, seconds if call.began_at else CONNECT_SECONDS)
         elapsed = loop.time() - (call.began_at or started)
         if call.status is None:
-            return NoReply(began=call.began_at is not None, reason=failure, seconds=elapsed)
-        body = self._without_token(bytes(call.body))
-        return Reply(status=call.status, headers=call.headers, body=body, complete=not failure, seconds=elapsed)
+            began = call.began_at is not None
+            return NoReply(began=began, reason=self._without_token(failure), seconds=elapsed)
+        headers = {name: self._without_token(value) for name, value in call.headers.items()}
+        body = self._without_token(call.body.decode("latin-1")).encode("latin-1")
+        return Reply(status=call.status, headers=headers, body=body, complete=not failure, seconds=elapsed)
 
-    def _without_token(self, body: bytes) -> bytes:
+    def _without_token(self, text: str) -> str:
         # What the API says ends up in the ledger and in reports, and an API may well repeat what it was given.
         # A token of a few letters is a stand-in's, and may be part of any word.
-        token = self._token.get_secret_value().encode()
-        return body.replace(token, b"[token]") if len(token) >= SECRET_LENGTH else body
+        token = self._token.get_secret_value()
+        return text.replace(token, "[token]") if len(token) >= SECRET_LENGTH else text
 
     async def _exchange(self, method: str, path: str, call: _Call, options: Mapping[str, Any]) -> None:
         async with self._session.request(

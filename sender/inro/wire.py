@@ -7,7 +7,7 @@ import re
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
@@ -185,7 +185,7 @@ def _date(text: str) -> datetime | None:
         moment = parsedate_to_datetime(text)
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
-    return moment.astimezone()
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _parse(body: bytes) -> Mapping[str, Any]:
@@ -197,25 +197,25 @@ def _parse(body: bytes) -> Mapping[str, Any]:
 
 
 def _is_html(reply: Reply) -> bool:
+    if reply.complete and not reply.body.strip():
+        return False  # no page, whatever the header says: frameworks label empty replies so
     content_type = reply.headers.get("content-type", "").lower()
     return content_type.startswith(("text/html", "application/xhtml")) or reply.body.lstrip()[:1] == b"<"
 
 
 def _shows_acceptance(said: Mapping[str, Any]) -> bool:
-    return bool(said.get("batch_task_id")) or _count(said.get("accepted_count")) > 0
+    # Whatever is no plain zero counts as a sign: a wrong "unknown" costs a look, a wrong resend a second message.
+    return bool(said.get("batch_task_id")) or said.get("accepted_count") not in (None, 0, "", "0", [], {})
 
 
 def _not_found(said: Mapping[str, Any], addresses: Sequence[int | str]) -> tuple[tuple[str, ...], int]:
     """Those named as matching no contact (the call's own addresses only), and how many they are, named or not."""
     ours = {str(address) for address in addresses}
     named = tuple(dict.fromkeys(name for name in _names(said.get("not_found")) if name in ours))
-    if "not_found_count" in said:
-        told = _count(said["not_found_count"])
-    elif "accepted_count" in said and not named:
-        told = len(addresses) - _count(said["accepted_count"])
-    else:
-        told = 0
-    return named, min(max(told, len(named), 0), len(addresses))
+    told, accepted = _count(said.get("not_found_count")), _count(said.get("accepted_count"))
+    if told is None and accepted is not None and not named:
+        told = len(addresses) - accepted
+    return named, min(max(told or 0, len(named)), len(addresses))
 
 
 def _refused(said: Mapping[str, Any], addresses: Sequence[int | str]) -> tuple[str, ...]:
@@ -229,12 +229,20 @@ def _names(listed: object) -> list[str]:
     """`[{"username": "ann"}, …]` (seen with contacts) or plain values, in the normal form of our own addresses."""
     if not isinstance(listed, list):
         return []
-    values = [value for entry in listed for value in (entry.values() if isinstance(entry, dict) else (entry,))]
-    return [str(value).strip().removeprefix("@").lower() for value in values if isinstance(value, str | int)]
+    values = [value for entry in listed for value in (_identifiers(entry) if isinstance(entry, dict) else (entry,))]
+    return [str(value).strip().removeprefix("@").lower() for value in values if _is_identifier(value)]
 
 
-def _count(value: object) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) else 0
+def _identifiers(entry: Mapping[str, Any]) -> list[object]:
+    return [entry[name] for name in (*SINGULAR, *SINGULAR.values()) if name in entry]
+
+
+def _is_identifier(value: object) -> bool:
+    return isinstance(value, str | int) and not isinstance(value, bool)
+
+
+def _count(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 
 def reason(reply: Reply) -> str:
@@ -248,8 +256,15 @@ def reason(reply: Reply) -> str:
 def _words(said: Mapping[str, Any]) -> str:
     for name in ("error", "message", "errors", "detail"):
         if value := said.get(name):
-            return value if isinstance(value, str) else orjson.dumps(value).decode()
+            return value if isinstance(value, str) else _as_text(value)
     return ""
+
+
+def _as_text(value: object) -> str:
+    try:
+        return orjson.dumps(value).decode()
+    except orjson.JSONEncodeError:  # nested beyond reason
+        return ""
 
 
 def _text(value: object) -> str | None:

@@ -1,11 +1,11 @@
 """The ledger: what was planned, what was sent, what became of it. This is the port; `sqlite.py` is behind it."""
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Protocol
 
-from campaigns.audience import SourceStamp
+from campaigns.audience import Recipient, SourceStamp
 from campaigns.plan import Chunk
 from sender.ledger.records import START, Attempt, Call, Command, NewRun, Part, Plan, Position, Run, StoredChunk, Totals
 from sender.ledger.sqlite import SqliteLedger
@@ -31,6 +31,12 @@ class Ledger(Protocol):
 
     async def add_chunks(self, run_id: int, first: int, chunks: Sequence[Chunk]) -> None:
         """Adds chunks to an unsealed plan; `first` is the position of the first recipient among them."""
+
+    async def add_ties(self, run_id: int, rows: Sequence[Recipient]) -> None:
+        """Adds rows that tie identifiers together without being recipients."""
+
+    def ties(self, run_id: int) -> AsyncIterator[Recipient]:
+        """The rows that were added so."""
 
     async def seal(self, run_id: int, plan: Plan) -> None:
         """Makes the plan valid, in one commit."""
@@ -58,7 +64,7 @@ class Ledger(Protocol):
     async def leaves(self, run_id: int) -> list[StoredChunk]:
         """All chunks but the split ones in plan order, without recipients."""
 
-    async def load(self, chunk: StoredChunk) -> StoredChunk:
+    async def load(self, chunk_id: int) -> StoredChunk:
         """The chunk with its recipients."""
 
     async def claim(self, chunk: StoredChunk, now: float) -> Attempt | None:
@@ -67,8 +73,17 @@ class Ledger(Protocol):
     async def settle(self, attempt: Attempt, outcome: Outcome, now: float) -> None:
         """Records what became of a call."""
 
-    async def split(self, chunk: StoredChunk, parts: Sequence[Part], now: float) -> bool:
-        """Replaces a pending chunk by its parts, in one transaction; False when it is pending no more."""
+    async def split(self, chunk: StoredChunk, parts: Sequence[Part], now: float) -> list[int]:
+        """Replaces a pending chunk by its parts, in one transaction.
+
+        Returns the numbers of the parts; none when the chunk is pending no more, and nothing was done.
+        """
+
+    async def exclude(self, chunk_id: int, places: Sequence[int], now: float) -> int:
+        """Cancels the recipients at those places of a chunk, at once or when it becomes pending again.
+
+        Returns how many were cancelled at once.
+        """
 
     async def divide(
         self, attempt: Attempt, outcome: Outcome, chunk: StoredChunk, parts: Sequence[Part], now: float
@@ -115,7 +130,7 @@ class Ledger(Protocol):
     async def calls(self, run_id: int) -> list[Call]:
         """The last call of each leaf that had one, in the order of the calls."""
 
-    def chunks(self, run_id: int, states: Iterable[ChunkState]) -> AsyncIterator[StoredChunk]:
+    def chunks(self, run_id: int, states: Iterable[ChunkState]) -> AsyncGenerator[StoredChunk]:
         """The run's leaves in plan order, with their recipients, those in the given states only."""
 
 

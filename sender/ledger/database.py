@@ -2,6 +2,7 @@
 
 import os
 import re
+import time
 from importlib import resources
 from pathlib import Path
 
@@ -10,7 +11,8 @@ import apsw
 from sender.errors import LedgerError
 
 BUSY_MILLISECONDS = 15_000
-NETWORK_FILE_SYSTEMS = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "lustre", "fuse.sshfs"})
+NETWORK_FILE_SYSTEMS = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "lustre", "glusterfs"})
+NETWORK_FUSE = frozenset({"fuse.sshfs", "fuse.rclone", "fuse.s3fs", "fuse.glusterfs"})
 
 
 def connect(path: Path) -> apsw.Connection:
@@ -21,13 +23,27 @@ def connect(path: Path) -> apsw.Connection:
     try:
         connection.set_busy_timeout(BUSY_MILLISECONDS)
         # FULL: a commit returns only when its bytes are on the disk, also in WAL mode.
-        for pragma in ("journal_mode = wal", "synchronous = full", "foreign_keys = on"):
-            connection.execute(f"pragma {pragma}").fetchall()
+        connection.execute("pragma synchronous = full")
+        connection.execute("pragma foreign_keys = on")
+        _use_wal(connection)
         _migrate(connection, path)
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _use_wal(connection: apsw.Connection) -> None:
+    # The busy timeout does not hold for this one statement, and two first starts at once do meet here.
+    until = time.monotonic() + BUSY_MILLISECONDS / 1000
+    while True:
+        try:
+            connection.execute("pragma journal_mode = wal").fetchall()
+            return
+        except apsw.BusyError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.01)
 
 
 def migrations() -> list[tuple[int, str]]:
@@ -53,6 +69,8 @@ def _migrate(connection: apsw.Connection, path: Path) -> None:
                 f"the ledger {path} has schema {version}, and this version of campaign knows up to {newest}: "
                 "use the newer campaign that wrote it"
             )
+        if version == 0 and connection.execute("select 1 from sqlite_schema").fetchone():
+            raise LedgerError(f"{path} is the database of another program: CAMPAIGN_LEDGER names another place")
         for number, sql in known:
             if number > version:
                 connection.execute(sql)
@@ -81,7 +99,7 @@ def _create_private(path: Path) -> None:
 
 def _refuse_network(path: Path) -> None:
     kind = file_system(path)
-    if kind in NETWORK_FILE_SYSTEMS:
+    if kind in NETWORK_FILE_SYSTEMS | NETWORK_FUSE:
         raise LedgerError(
             f"the ledger {path} lies on a network file system ({kind}), where locks and durability can't be relied on: "
             "let CAMPAIGN_LEDGER name a path on a local disk"
@@ -99,6 +117,7 @@ def file_system(path: Path, mounts: Path = Path("/proc/self/mountinfo")) -> str 
     for line in lines:
         left, _, right = line.partition(" - ")
         mount_point = Path(re.sub(r"\\(\d{3})", lambda octal: chr(int(octal[1], 8)), left.split()[4]))
-        if resolved.is_relative_to(mount_point):
-            best = max(best, (len(mount_point.parts), right.split()[0]))
+        # Of two mounts on one point the later one is seen.
+        if resolved.is_relative_to(mount_point) and len(mount_point.parts) >= best[0]:
+            best = len(mount_point.parts), right.split()[0]
     return best[1]

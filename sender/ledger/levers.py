@@ -5,8 +5,9 @@ from typing import Final
 
 import apsw
 
+from sender.ledger.calls import screen
 from sender.ledger.records import Command
-from sender.ledger.rows import fetch_one
+from sender.ledger.rows import fetch, fetch_one
 from sender.outcome import ChunkState, Lever
 
 
@@ -63,13 +64,15 @@ def _assume_sent(connection: apsw.Connection, command: Command, now: float) -> i
 
 def _reopen(connection: apsw.Connection, command: Command, now: float, state: ChunkState) -> int:
     changed = _move(connection, command, now, state, ChunkState.PENDING, "")
-    if changed:
-        statement = """
-            update run set state = 'interrupted'
-            where id = ? and state in ('completed', 'cancelled', 'stopped')
-        """
-        connection.execute(statement, (command.run_id,))
-    return changed
+    if not changed:
+        return 0
+    statement = """
+        update run set state = 'interrupted'
+        where id = ? and state in ('completed', 'cancelled', 'stopped')
+    """
+    connection.execute(statement, (command.run_id,))
+    query = "select id from chunk where run_id = ? and state = 'pending' and opted_out <> '[]'"
+    return changed - sum(screen(connection, row[0], now) for row in fetch(connection, query, command.run_id))
 
 
 def _move(

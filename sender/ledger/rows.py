@@ -1,17 +1,17 @@
 """Rows of the ledger's tables as values, and the statements that several of its files share."""
 
+import json
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import apsw
-import orjson
 
 from campaigns.audience import SourceStamp
 from campaigns.model import IdentifierKind
-from sender.ledger.packing import pack
-from sender.ledger.records import Attempt, Command, Part, Plan, Run, StoredChunk
-from sender.outcome import ChunkState, Lever, Outcome, RunState, Then
+from sender.ledger.packing import pack, unpack
+from sender.ledger.records import Command, Part, Plan, Run, StoredChunk
+from sender.outcome import ChunkState, Lever, RunState
 
 RUN = """
     select run.id, name, key, campaign, account_id, origin, label, state, message_fingerprint, audience_spec,
@@ -33,8 +33,8 @@ def insert_chunk(
     kind: IdentifierKind,
     part: Part,
     now: float = 0.0,
-) -> None:
-    """Adds a chunk, with its recipients."""
+) -> int:
+    """Adds a chunk, with its recipients; returns its number."""
     decided_at = None if part.state is ChunkState.PENDING else now
     connection.execute(
         """
@@ -43,32 +43,16 @@ def insert_chunk(
         """,
         (run_id, parent_id, part.first, kind, len(part.recipients), part.state, part.status, part.reason, decided_at),
     )
-    connection.execute(
-        "insert into chunk_recipients values (?, ?)", (connection.last_insert_rowid(), pack(part.recipients))
-    )
+    chunk_id = connection.last_insert_rowid()
+    connection.execute("insert into chunk_recipients values (?, ?)", (chunk_id, pack(part.recipients)))
+    return chunk_id
 
 
-def strand(connection: apsw.Connection, run_id: int, reason: str, now: float) -> int:
-    """What is `sending` though nobody sends it may have arrived: `unknown`."""
-    where = "where run_id = ? and state = 'sending'"
-    stranded = fetch_one(connection, f"select coalesce(sum(size), 0) from chunk {where}", run_id)
-    connection.execute(f"update chunk set state = 'unknown', reason = ?, decided_at = ? {where}", (reason, now, run_id))
-    return stranded
-
-
-def settle_attempt(connection: apsw.Connection, attempt: Attempt, outcome: Outcome) -> None:
-    """Notes what became of a call."""
-    is_again = outcome.chunk is ChunkState.PENDING and outcome.then is not Then.GO_ON
-    connection.execute(
-        "update attempt set seconds = ?, status = ?, result = ?, reason = ? where id = ?",
-        (
-            outcome.seconds,
-            outcome.status,
-            outcome.then if is_again else outcome.chunk,
-            outcome.reason,
-            attempt.id,
-        ),
-    )
+def load_chunk(connection: apsw.Connection, chunk_id: int) -> StoredChunk:
+    """A chunk with its recipients."""
+    chunk = chunk_of(fetch(connection, f"{CHUNK} where id = ?", chunk_id)[0])
+    ((packed,),) = fetch(connection, "select packed from chunk_recipients where chunk_id = ?", chunk_id)
+    return replace(chunk, recipients=unpack(packed))
 
 
 def fetch(connection: apsw.Connection, query: str, *values: Any) -> list[Any]:
@@ -86,9 +70,9 @@ def run_of(row: tuple[Any, ...]) -> Run:
     """A row of RUN."""
     plan = Plan(
         audience_fingerprint=row[10],
-        sources=tuple(SourceStamp(**stamp) for stamp in orjson.loads(row[11])),
-        exclusions=tuple(SourceStamp(**stamp) for stamp in orjson.loads(row[12])),
-        counts=orjson.loads(row[13]),
+        sources=tuple(SourceStamp(**stamp) for stamp in json.loads(row[11])),
+        exclusions=tuple(SourceStamp(**stamp) for stamp in json.loads(row[12])),
+        counts=json.loads(row[13]),
         planned=row[14],
     )
     return Run(
@@ -103,7 +87,7 @@ def run_of(row: tuple[Any, ...]) -> Run:
         message_fingerprint=row[8],
         audience_spec=row[9],
         plan=plan,
-        content=orjson.loads(row[15]) if row[15] else None,
+        content=json.loads(row[15]) if row[15] else None,
         created_at=row[16],
         session_started_at=row[17],
         elapsed_seconds=row[18],
@@ -125,7 +109,7 @@ def chunk_of(row: tuple[Any, ...]) -> StoredChunk:
         size=size,
         state=ChunkState(state),
         not_found_count=not_found_count,
-        not_found=tuple(orjson.loads(not_found)),
+        not_found=tuple(json.loads(not_found)),
         status=status,
         reason=reason,
         decided_at=decided_at,
@@ -134,7 +118,7 @@ def chunk_of(row: tuple[Any, ...]) -> StoredChunk:
 
 def as_json(value: object) -> str:
     """JSON as the ledger keeps it."""
-    return orjson.dumps(value).decode()
+    return json.dumps(value)  # not orjson: a path may hold bytes that are no UTF-8
 
 
 def as_stamps(stamps: Iterable[SourceStamp]) -> str:

@@ -1,18 +1,17 @@
 """The ledger on SQLite: the statements, each a method."""
 
 import secrets
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import apsw
 
-from campaigns.audience import SourceStamp
+from campaigns.audience import Recipient, SourceStamp
 from campaigns.plan import Chunk
-from sender.ledger import database, levers
-from sender.ledger.packing import unpack
+from sender.ledger import calls, database, levers
+from sender.ledger.packing import pack, unpack
 from sender.ledger.records import START, Attempt, Call, Command, NewRun, Part, Plan, Position, Run, StoredChunk, Totals
 from sender.ledger.rows import (
     CHUNK,
@@ -25,9 +24,8 @@ from sender.ledger.rows import (
     fetch,
     fetch_one,
     insert_chunk,
+    load_chunk,
     run_of,
-    settle_attempt,
-    strand,
 )
 from sender.ledger.writer import Writer
 from sender.outcome import ChunkState, Lever, Outcome, RunState
@@ -41,9 +39,11 @@ class SqliteLedger:
         self._writer = Writer(partial(database.connect, path), path)
 
     async def start(self) -> None:
+        """Opens the file. Raises LedgerError."""
         await self._writer.start()
 
     async def close(self) -> None:
+        """Waits for what is under way, and closes the file."""
         await self._writer.close()
 
     # planning
@@ -98,6 +98,17 @@ class SqliteLedger:
 
         await self._writer.run(work)
 
+    async def add_ties(self, run_id: int, rows: Sequence[Recipient]) -> None:
+        await self._write("insert into tie (run_id, packed) values (?, ?)", run_id, pack(rows))
+
+    async def ties(self, run_id: int) -> AsyncIterator[Recipient]:
+        query, after = "select id, packed from tie where run_id = ? and id > ? order by id limit 20", 0
+        while rows := await self._read(query, run_id, after):
+            after = rows[-1][0]
+            for _, packed in rows:
+                for recipient in unpack(packed):
+                    yield recipient
+
     async def seal(self, run_id: int, plan: Plan) -> None:
         await self._write(
             """
@@ -134,36 +145,10 @@ class SqliteLedger:
     # sending
 
     async def start_session(self, run_id: int, now: float) -> int:
-        def work(connection: apsw.Connection) -> int:
-            # A sender that died left its start behind: its session lasted until its last call.
-            connection.execute(
-                """
-                update run set state = case held when 1 then 'paused' else 'running' end, ended_at = null, reason = '',
-                    elapsed_seconds = elapsed_seconds + max(0, coalesce(
-                        (select max(sent_at + coalesce(seconds, 0)) from attempt join chunk on chunk.id = chunk_id
-                         where run_id = run.id) - session_started_at, 0)),
-                    session_started_at = ?
-                where id = ?
-                """,
-                (now, run_id),
-            )
-            return strand(connection, run_id, "the sender died while this was being sent", now)
-
-        return await self._writer.run(work)
+        return await self._writer.run(lambda connection: calls.start_session(connection, run_id, now))
 
     async def end_session(self, run_id: int, state: RunState, reason: str, now: float) -> int:
-        def work(connection: apsw.Connection) -> int:
-            connection.execute(
-                """
-                update run set state = ?, reason = ?, ended_at = ?, session_started_at = null,
-                    elapsed_seconds = elapsed_seconds + max(0, ? - coalesce(session_started_at, ?))
-                where id = ?
-                """,
-                (state, reason, now, now, now, run_id),
-            )
-            return strand(connection, run_id, "the sender was stopped before the reply came", now)
-
-        return await self._writer.run(work)
+        return await self._writer.run(lambda connection: calls.end_session(connection, run_id, state, reason, now))
 
     async def keep_content(self, run_id: int, content: Mapping[str, object]) -> None:
         await self._write("update run set content = ? where id = ?", as_json(content), run_id)
@@ -176,82 +161,25 @@ class SqliteLedger:
         query = f"{CHUNK} where run_id = ? and state <> 'split' order by first, id"
         return [chunk_of(row) for row in await self._read(query, run_id)]
 
-    async def load(self, chunk: StoredChunk) -> StoredChunk:
-        query = "select packed from chunk_recipients where chunk_id = ?"
-        ((packed,),) = await self._read(query, chunk.id)
-        return replace(chunk, recipients=unpack(packed))
+    async def load(self, chunk_id: int) -> StoredChunk:
+        return await self._writer.run(lambda connection: load_chunk(connection, chunk_id), writes=False)
 
     async def claim(self, chunk: StoredChunk, now: float) -> Attempt | None:
-        def work(connection: apsw.Connection) -> Attempt | None:
-            connection.execute(
-                """
-                update chunk set state = 'sending', attempts = attempts + 1
-                where id = ? and state = 'pending'
-                """,
-                (chunk.id,),
-            )
-            if connection.changes() == 0:
-                return None
-            connection.execute(
-                """
-                insert into attempt (chunk_id, account_id, number, recipients, sent_at)
-                select chunk.id, account_id, attempts, size, ? from chunk join run on run.id = run_id where chunk.id = ?
-                """,
-                (now, chunk.id),
-            )
-            number = fetch_one(connection, "select attempts from chunk where id = ?", chunk.id)
-            return Attempt(id=connection.last_insert_rowid(), chunk_id=chunk.id, number=number)
-
-        return await self._writer.run(work)
+        return await self._writer.run(lambda connection: calls.claim(connection, chunk.id, now))
 
     async def settle(self, attempt: Attempt, outcome: Outcome, now: float) -> None:
-        def work(connection: apsw.Connection) -> None:
-            settle_attempt(connection, attempt, outcome)
-            connection.execute(
-                """
-                update chunk set state = ?, not_found_count = ?, not_found = ?, status = ?, reason = ?, request_id = ?,
-                    batch_task_id = ?, decided_at = ?
-                where id = ? and state = 'sending'
-                """,
-                (
-                    outcome.chunk,
-                    outcome.not_found_count,
-                    as_json(outcome.not_found),
-                    outcome.status,
-                    outcome.reason,
-                    outcome.request_id,
-                    outcome.batch_task_id,
-                    None if outcome.chunk is ChunkState.PENDING else now,
-                    attempt.chunk_id,
-                ),
-            )
-
-        await self._writer.run(work)
+        await self._writer.run(lambda connection: calls.settle(connection, attempt, outcome, now))
 
     async def divide(
         self, attempt: Attempt, outcome: Outcome, chunk: StoredChunk, parts: Sequence[Part], now: float
     ) -> None:
-        def work(connection: apsw.Connection) -> None:
-            settle_attempt(connection, attempt, outcome)
-            connection.execute(
-                "update chunk set state = 'split', status = ?, reason = ?, request_id = ?, decided_at = ? where id = ?",
-                (outcome.status, outcome.reason, outcome.request_id, now, chunk.id),
-            )
-            for part in parts:
-                insert_chunk(connection, chunk.run_id, chunk.id, chunk.kind, part, now)
+        await self._writer.run(lambda connection: calls.divide(connection, attempt, outcome, chunk, parts, now))
 
-        await self._writer.run(work)
+    async def split(self, chunk: StoredChunk, parts: Sequence[Part], now: float) -> list[int]:
+        return await self._writer.run(lambda connection: calls.split(connection, chunk, parts, now))
 
-    async def split(self, chunk: StoredChunk, parts: Sequence[Part], now: float) -> bool:
-        def work(connection: apsw.Connection) -> bool:
-            connection.execute("update chunk set state = 'split' where id = ? and state = 'pending'", (chunk.id,))
-            if connection.changes() == 0:
-                return False
-            for part in parts:
-                insert_chunk(connection, chunk.run_id, chunk.id, chunk.kind, part, now)
-            return True
-
-        return await self._writer.run(work)
+    async def exclude(self, chunk_id: int, places: Sequence[int], now: float) -> int:
+        return await self._writer.run(lambda connection: calls.exclude(connection, chunk_id, places, now))
 
     async def keep_exclusions(self, run_id: int, stamps: Iterable[SourceStamp]) -> None:
         await self._write("update run set exclusions = ? where id = ?", as_stamps(stamps), run_id)
@@ -305,7 +233,7 @@ class SqliteLedger:
                 """,
                 run_id,
             )
-            calls = fetch(
+            sent = fetch(
                 connection,
                 """
                 select count(*), coalesce(sum(number > 1), 0), coalesce(sum(attempt.status = 429), 0)
@@ -313,7 +241,7 @@ class SqliteLedger:
                 """,
                 run_id,
             )
-            attempts, retried, rate_limited = calls[0]
+            attempts, retried, rate_limited = sent[0]
             return Totals(
                 chunks={ChunkState(state): chunks for state, chunks, _, _ in states},
                 recipients={ChunkState(state): recipients for state, _, recipients, _ in states},
@@ -343,14 +271,14 @@ class SqliteLedger:
             for chunk_id, state, size, sent_at, reason, batch_task_id in await self._read(query, run_id)
         ]
 
-    async def chunks(self, run_id: int, states: Iterable[ChunkState]) -> AsyncIterator[StoredChunk]:
+    async def chunks(self, run_id: int, states: Iterable[ChunkState]) -> AsyncGenerator[StoredChunk]:
         wanted = as_json([*states])
         query = f"""{CHUNK} where run_id = ? and state <> 'split' and state in (select value from json_each(?))
             and (first, id) > (?, ?) order by first, id limit 200"""
         after = START
         while rows := await self._read(query, run_id, wanted, *after):
             for row in rows:
-                chunk = await self.load(chunk_of(row))
+                chunk = await self.load(row[0])
                 after = chunk.position
                 yield chunk
 

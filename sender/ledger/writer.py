@@ -104,13 +104,16 @@ class Writer:
                 job.future.set_exception(failure)
 
     def _attempt(self, connection: apsw.Connection, job: _Job) -> tuple[_Job, Any, BaseException | None]:
+        connection.execute("savepoint job")
         try:
-            with connection:  # a savepoint within the transaction
-                result = job.work(connection)
+            result = job.work(connection)
         except Exception as error:
             if not connection.in_transaction:
                 raise  # SQLite gave up the whole transaction: disk full, I/O error
+            connection.execute("rollback to job")
+            connection.execute("release job")
             return job, None, self._translate(error)
+        connection.execute("release job")
         return job, result, None
 
     def _refuse_vanished(self) -> None:

@@ -40,6 +40,7 @@ create table chunk (
     kind            text not null,
     size            integer not null,
     state           text not null,
+    opted_out       text not null default '[]',  -- places in it of those excluded while it was not pending
     attempts        integer not null default 0,
     not_found_count integer not null default 0,
     not_found       text not null default '[]',  -- those that the API named
@@ -56,6 +57,15 @@ create table chunk_recipients (
     chunk_id integer primary key references chunk on delete cascade,
     packed   blob not null
 ) strict;
+
+-- Rows of the CSVs that tie identifiers together without being recipients: duplicates, and what `where` leaves out.
+-- Whoever opts out later is found along them even when the CSVs are gone.
+create table tie (
+    id     integer primary key,
+    run_id integer not null references run on delete cascade,
+    packed blob not null
+) strict;
+create index tie_by_run on tie (run_id, id);
 
 -- One row for each call, written before its first byte leaves.
 create table attempt (

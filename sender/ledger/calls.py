@@ -1,0 +1,176 @@
+"""What sessions and calls do to a run's rows, as functions of a connection; each is one job of the writer."""
+
+import json
+from collections.abc import Sequence
+
+import apsw
+
+from sender.ledger.records import Attempt, Part, StoredChunk
+from sender.ledger.rows import as_json, fetch, fetch_one, insert_chunk, load_chunk
+from sender.outcome import ChunkState, Outcome, RunState, Then
+
+EXCLUDED = "excluded"
+
+
+def start_session(connection: apsw.Connection, run_id: int, now: float) -> int:
+    """Marks a run as running; returns how many recipients a sender that died has left in doubt."""
+    # A sender that died left its start behind: its session lasted until its last call.
+    connection.execute(
+        """
+        update run set state = case held when 1 then 'paused' else 'running' end, ended_at = null, reason = '',
+            elapsed_seconds = elapsed_seconds + max(0, coalesce(
+                (select max(sent_at + coalesce(seconds, 0)) from attempt join chunk on chunk.id = chunk_id
+                 where run_id = run.id) - session_started_at, 0)),
+            session_started_at = ?
+        where id = ?
+        """,
+        (now, run_id),
+    )
+    return _strand(connection, run_id, "the sender died while this was being sent", now)
+
+
+def end_session(connection: apsw.Connection, run_id: int, state: RunState, reason: str, now: float) -> int:
+    """Marks a run as ended; returns how many recipients are in doubt because their call was cut off."""
+    connection.execute(
+        """
+        update run set state = ?, reason = ?, ended_at = ?, session_started_at = null,
+            elapsed_seconds = elapsed_seconds + max(0, ? - coalesce(session_started_at, ?))
+        where id = ?
+        """,
+        (state, reason, now, now, now, run_id),
+    )
+    return _strand(connection, run_id, "the sender was stopped before the reply came", now)
+
+
+def claim(connection: apsw.Connection, chunk_id: int, now: float) -> Attempt | None:
+    """Marks a chunk as being sent and notes the call; None when it is pending no more."""
+    statement = "update chunk set state = 'sending', attempts = attempts + 1 where id = ? and state = 'pending'"
+    connection.execute(statement, (chunk_id,))
+    if connection.changes() == 0:
+        return None
+    connection.execute(
+        """
+        insert into attempt (chunk_id, account_id, number, recipients, sent_at)
+        select chunk.id, account_id, attempts, size, ? from chunk join run on run.id = run_id where chunk.id = ?
+        """,
+        (now, chunk_id),
+    )
+    number = fetch_one(connection, "select attempts from chunk where id = ?", chunk_id)
+    return Attempt(id=connection.last_insert_rowid(), chunk_id=chunk_id, number=number)
+
+
+def settle(connection: apsw.Connection, attempt: Attempt, outcome: Outcome, now: float) -> None:
+    """Records what became of a call, and of its chunk."""
+    _end_attempt(connection, attempt, outcome)
+    is_pending = outcome.chunk is ChunkState.PENDING
+    connection.execute(
+        """
+        update chunk set state = ?, not_found_count = ?, not_found = ?, status = ?, reason = ?, request_id = ?,
+            batch_task_id = ?, decided_at = ?
+        where id = ? and state = 'sending'
+        """,
+        (
+            outcome.chunk,
+            outcome.not_found_count,
+            as_json(outcome.not_found),
+            outcome.status,
+            outcome.reason,
+            outcome.request_id,
+            outcome.batch_task_id,
+            None if is_pending else now,
+            attempt.chunk_id,
+        ),
+    )
+    if is_pending and connection.changes():
+        screen(connection, attempt.chunk_id, now)
+
+
+def divide(
+    connection: apsw.Connection,
+    attempt: Attempt,
+    outcome: Outcome,
+    chunk: StoredChunk,
+    parts: Sequence[Part],
+    now: float,
+) -> None:
+    """Records a refused call and replaces its chunk by the parts."""
+    _end_attempt(connection, attempt, outcome)
+    connection.execute(
+        """
+        update chunk set state = 'split', status = ?, reason = ?, request_id = ?, decided_at = ?
+        where id = ? and state = 'sending'
+        """,
+        (outcome.status, outcome.reason, outcome.request_id, now, chunk.id),
+    )
+    if connection.changes() == 0:
+        return
+    opted_out = {chunk.recipients[place] for place in _opted_out(connection, chunk.id)}
+    for part in parts:
+        places = [place for place, recipient in enumerate(part.recipients) if recipient in opted_out]
+        chunk_id = insert_chunk(connection, chunk.run_id, chunk.id, chunk.kind, part, now)
+        connection.execute("update chunk set opted_out = ? where id = ?", (as_json(places), chunk_id))
+        if part.state is ChunkState.PENDING:
+            screen(connection, chunk_id, now)
+
+
+def split(connection: apsw.Connection, chunk: StoredChunk, parts: Sequence[Part], now: float) -> list[int]:
+    """Replaces a pending chunk by its parts; returns their numbers, none when it is pending no more."""
+    connection.execute("update chunk set state = 'split' where id = ? and state = 'pending'", (chunk.id,))
+    if connection.changes() == 0:
+        return []
+    return [insert_chunk(connection, chunk.run_id, chunk.id, chunk.kind, part, now) for part in parts]
+
+
+def exclude(connection: apsw.Connection, chunk_id: int, places: Sequence[int], now: float) -> int:
+    """Cancels the recipients at those places of a chunk, now or when it becomes pending again; returns how many now."""
+    connection.execute("update chunk set opted_out = ? where id = ?", (as_json(places), chunk_id))
+    state = fetch(connection, "select state from chunk where id = ?", chunk_id)[0][0]
+    return screen(connection, chunk_id, now) if state == ChunkState.PENDING else 0
+
+
+def screen(connection: apsw.Connection, chunk_id: int, now: float) -> int:
+    """Takes out of a chunk that has become pending whoever may not be sent to any more; returns how many.
+
+    Those are the ones that were excluded while it was not pending, or everybody when the run was cancelled meanwhile.
+    """
+    run_state = "select run.state from run join chunk on run.id = run_id where chunk.id = ?"
+    if fetch(connection, run_state, chunk_id)[0][0] == RunState.CANCELLED:
+        statement = "update chunk set state = 'cancelled', reason = 'cancelled', decided_at = ? where id = ?"
+        connection.execute(statement, (now, chunk_id))
+        return fetch_one(connection, "select size from chunk where id = ?", chunk_id)
+    places = frozenset(_opted_out(connection, chunk_id))
+    if places:
+        chunk = load_chunk(connection, chunk_id)
+        split(connection, chunk, _screened(chunk, places), now)
+    return len(places)
+
+
+def _screened(chunk: StoredChunk, places: frozenset[int]) -> list[Part]:
+    kept = [place for place in range(chunk.size) if place not in places]
+    parts = (
+        [Part(recipients=tuple(chunk.recipients[place] for place in kept), first=chunk.first + kept[0])] if kept else []
+    )
+    out = tuple(chunk.recipients[place] for place in sorted(places))
+    return [*parts, Part(recipients=out, first=chunk.first + min(places), state=ChunkState.CANCELLED, reason=EXCLUDED)]
+
+
+def _opted_out(connection: apsw.Connection, chunk_id: int) -> list[int]:
+    places: list[int] = json.loads(fetch(connection, "select opted_out from chunk where id = ?", chunk_id)[0][0])
+    return places
+
+
+def _end_attempt(connection: apsw.Connection, attempt: Attempt, outcome: Outcome) -> None:
+    is_again = outcome.chunk is ChunkState.PENDING and outcome.then is not Then.GO_ON
+    result = outcome.then if is_again else outcome.chunk
+    connection.execute(
+        "update attempt set seconds = ?, status = ?, result = ?, reason = ? where id = ?",
+        (outcome.seconds, outcome.status, result, outcome.reason, attempt.id),
+    )
+
+
+def _strand(connection: apsw.Connection, run_id: int, reason: str, now: float) -> int:
+    """What is `sending` though nobody sends it may have arrived: `unknown`."""
+    where = "where run_id = ? and state = 'sending'"
+    stranded = fetch_one(connection, f"select coalesce(sum(size), 0) from chunk {where}", run_id)
+    connection.execute(f"update chunk set state = 'unknown', reason = ?, decided_at = ? {where}", (reason, now, run_id))
+    return stranded

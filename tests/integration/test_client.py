@@ -1,0 +1,622 @@
+"""The real HTTP client against servers that fail at each stage of a call: what it knows then, and what it leaks."""
+
+import asyncio
+import contextlib
+import gzip
+import resource
+import ssl
+import tracemalloc
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp.client_reqrep import ConnectionKey, RequestInfo
+from multidict import CIMultiDict, CIMultiDictProxy
+from pydantic import SecretStr
+from yarl import URL
+
+from sender.inro import client as client_module
+from sender.inro.client import InroClient, _explain, connect
+from sender.inro.wire import FilePart, NoReply, Reply, Request
+
+TOKEN = "inro-live-9f8e7d6c5b4a"
+REQUEST = Request(idempotency_key="key-1", body=b'{"contact_username":"ann","text":"Hi"}')
+LARGE = Request(idempotency_key="key-1", body=b"x" * 1_000_000)
+OK = b"HTTP/1.1 202 Accepted\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
+
+Handler = Callable[["Connection"], Awaitable[None]]
+
+
+@dataclass
+class Connection:
+    """One connection at the server's side."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    requests: list[bytes]
+
+    async def head(self) -> bytes:
+        """The next request's head, which is noted; b"" when the client closes instead."""
+        try:
+            head = await self.reader.readuntil(b"\r\n\r\n")
+        except asyncio.IncompleteReadError:
+            return b""
+        self.requests.append(head)
+        return head
+
+    async def request(self) -> bytes:
+        """The next request with its body; b"" when the client closes instead."""
+        head = await self.head()
+        length = next((line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")), b":0")
+        return head + await self.reader.readexactly(int(length.partition(b":")[2]))
+
+    def abort(self) -> None:
+        """Closes so that the client sees a reset."""
+        self.writer.transport.abort()
+
+
+@dataclass
+class Server:
+    """A server made of one function; whatever it does not answer stays unanswered."""
+
+    url: str
+    port: int
+    connections: int = 0
+    requests: list[bytes] = field(default_factory=list)
+
+
+@asynccontextmanager
+async def serving(handler: Handler) -> AsyncIterator[Server]:
+    """The handler, called with every connection."""
+    served = Server(url="", port=0)
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        served.connections += 1
+        task = asyncio.current_task()
+        assert task is not None
+        tasks.add(task)
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            await handler(Connection(reader, writer, served.requests))
+        writer.close()
+
+    server = await asyncio.start_server(accept, "127.0.0.1", 0, limit=1 << 25)
+    served.port = server.sockets[0].getsockname()[1]
+    served.url = f"http://127.0.0.1:{served.port}/api/v1"
+    try:
+        yield served
+    finally:
+        server.close()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def answering(*pieces: bytes) -> Handler:
+    """Reads one request, writes this and closes."""
+
+    async def handle(connection: Connection) -> None:
+        await connection.request()
+        connection.writer.writelines(pieces)
+        await connection.writer.drain()
+
+    return handle
+
+
+@asynccontextmanager
+async def client_of(url: str, timeout_seconds: float = 5.0) -> AsyncIterator[InroClient]:
+    async with connect(api_url=url, token=SecretStr(TOKEN), timeout_seconds=timeout_seconds) as client:
+        yield client
+
+
+async def sent_to(handler: Handler, request: Request = REQUEST, timeout_seconds: float = 5.0) -> Reply | NoReply:
+    async with serving(handler) as server, client_of(server.url, timeout_seconds) as client:
+        return await client.send(request)
+
+
+# Before the request
+
+
+async def test_a_host_that_is_not_known_was_not_reached() -> None:
+    async with client_of("https://api.nowhere.invalid/v1") as client:
+        answer = await client.send(REQUEST)
+
+    assert isinstance(answer, NoReply)
+    assert not answer.began
+    assert answer.reason == "the host api.nowhere.invalid is not known here"
+
+
+async def test_a_port_that_refuses_was_not_reached() -> None:
+    async with serving(answering(OK)) as server:
+        pass
+    async with client_of(server.url) as client:
+        answer = await client.send(REQUEST)
+
+    assert isinstance(answer, NoReply)
+    assert not answer.began
+    assert answer.reason.startswith(f"no connection to 127.0.0.1:{server.port}: ")
+
+
+@pytest.mark.parametrize("garbage", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\x16\x03\x03\x00\x02\x02\x28", b""])
+async def test_tls_that_fails_was_not_reached(garbage: bytes) -> None:
+    async def handle(connection: Connection) -> None:
+        connection.requests.append(await connection.reader.read(5))
+        connection.writer.write(garbage)
+        await connection.writer.drain()
+
+    async with serving(handle) as server, client_of(f"https://127.0.0.1:{server.port}/v1") as client:
+        answer = await client.send(REQUEST)
+
+    assert isinstance(answer, NoReply)
+    assert not answer.began
+    assert answer.reason
+    assert [hello[0] for hello in server.requests] == [0x16]  # a ClientHello and not a byte of HTTP
+
+
+async def test_a_tls_handshake_that_hangs_was_not_reached(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_module, "CONNECT_SECONDS", 0.1)
+
+    async def handle(connection: Connection) -> None:
+        await connection.reader.read()
+
+    async with serving(handle) as server, client_of(f"https://127.0.0.1:{server.port}/v1") as client:
+        answer = await client.send(REQUEST)
+
+    assert isinstance(answer, NoReply)
+    assert (answer.began, answer.reason) == (False, "no reply within 0.1 s")
+
+
+# After it began
+
+
+async def close_at_once(connection: Connection) -> None:
+    connection.abort()
+
+
+async def close_after_the_headers(connection: Connection) -> None:
+    await connection.head()
+    connection.abort()
+
+
+async def close_while_the_body_comes(connection: Connection) -> None:
+    await connection.head()
+    await connection.reader.readexactly(1000)
+    connection.abort()
+
+
+async def close_after_the_request(connection: Connection) -> None:
+    await connection.request()
+
+
+async def hang(connection: Connection) -> None:
+    await connection.request()
+    await connection.reader.read()
+
+
+@pytest.mark.parametrize(
+    ("handler", "request_"),
+    [
+        (close_at_once, REQUEST),
+        (close_at_once, LARGE),
+        (close_after_the_headers, REQUEST),
+        (close_after_the_headers, LARGE),
+        (close_while_the_body_comes, LARGE),
+        (close_after_the_request, REQUEST),
+        (close_after_the_request, LARGE),
+        (answering(b""), REQUEST),
+        (answering(b"HTTP/1.1 20"), REQUEST),
+        (answering(b"HTTP/1.1 202 Accepted\r\nContent-Ty"), REQUEST),
+        (answering(b"what?\r\n\r\n"), REQUEST),
+        (answering(b"HTTP/1.1 202 Accepted\r\nContent-Length: x\r\n\r\n"), REQUEST),
+        (answering(b"HTTP/1.1 202 Accepted\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"), REQUEST),
+        (answering(b"HTTP/1.1 202 Accepted\r\n" + b"X: y\r\n" * 50_000 + b"\r\n"), REQUEST),
+    ],
+)
+async def test_whatever_breaks_after_connecting_may_have_been_received(handler: Handler, request_: Request) -> None:
+    answer = await sent_to(handler, request_)
+
+    assert isinstance(answer, NoReply)
+    assert answer.began
+    assert answer.reason
+
+
+@pytest.mark.parametrize(
+    "reply", [b"", b"HTTP/1.1 202 Acc", b"HTTP/1.1 202 Accepted\r\n", b"HTTP/1.1 100 Continue\r\n\r\n"]
+)
+async def test_a_server_that_hangs_is_given_up_after_the_timeout_and_may_have_received_it(reply: bytes) -> None:
+    async def handle(connection: Connection) -> None:
+        await connection.request()
+        connection.writer.write(reply)
+        await connection.reader.read()
+
+    answer = await sent_to(handle, timeout_seconds=0.2)
+
+    assert isinstance(answer, NoReply)
+    assert (answer.began, answer.reason) == (True, "no reply within 0.2 s")
+    assert 0.15 < answer.seconds < 20
+
+
+async def test_a_server_that_does_not_read_a_file_is_given_up_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_module, "UPLOAD_SECONDS", 0.3)
+    file = tmp_path / "spring.mp4"
+    file.write_bytes(b"v" * 20_000_000)
+
+    async def handle(connection: Connection) -> None:
+        await connection.head()
+        connection.writer.transport.pause_reading()  # type: ignore[attr-defined]  # a socket's transport has it
+        await asyncio.Event().wait()
+
+    part = FilePart(field="video", path=file, content_type="video/mp4")
+    answer = await sent_to(handle, Request(idempotency_key="k", file=part))
+
+    assert isinstance(answer, NoReply)
+    assert (answer.began, answer.reason) == (True, "no reply within 0.3 s")
+
+
+# A reply that is cut short is still a reply
+
+HEAD = b"HTTP/1.1 202 Accepted\r\nX-Request-Id: req_9\r\n"
+SQUEEZED = gzip.compress(b'{"status":"pending"}' * 9)
+
+
+@pytest.mark.parametrize(
+    ("reply", "body"),
+    [
+        (HEAD + b'Content-Length: 100\r\n\r\n{"accepted_count": 3, "not_f', b'{"accepted_count": 3, "not_f'),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n", b"hello"),
+        (HEAD + b"Content-Encoding: gzip\r\nContent-Length: 9\r\n\r\nnot a zip", None),
+        (HEAD + b"Content-Encoding: gzip\r\nContent-Length: 40\r\n\r\n" + SQUEEZED[:20], None),
+    ],
+)
+async def test_a_202_that_breaks_off_in_its_body_is_a_reply_that_is_not_complete(
+    reply: bytes, body: bytes | None
+) -> None:
+    answer = await sent_to(answering(reply))
+
+    assert isinstance(answer, Reply)
+    assert (answer.status, answer.complete) == (202, False)
+    assert answer.headers["x-request-id"] == "req_9"
+    if body is not None:
+        assert answer.body == body
+
+
+async def test_a_202_whose_body_hangs_is_a_reply_that_is_not_complete() -> None:
+    async def handle(connection: Connection) -> None:
+        await connection.request()
+        connection.writer.write(HEAD + b"Content-Length: 100\r\n\r\n{")
+        await connection.reader.read()
+
+    answer = await sent_to(handle, timeout_seconds=0.2)
+
+    assert isinstance(answer, Reply)
+    assert (answer.status, answer.body, answer.complete) == (202, b"{", False)
+
+
+async def test_a_reply_over_the_limit_is_not_read_to_its_end() -> None:
+    async def handle(connection: Connection) -> None:
+        await connection.request()
+        connection.writer.write(HEAD + b"Content-Length: 1000000000\r\n\r\n")
+        while True:
+            connection.writer.write(b"x" * 100_000)
+            await connection.writer.drain()
+
+    answer = await sent_to(handle)
+
+    assert isinstance(answer, Reply)
+    assert (answer.status, answer.complete) == (202, False)
+    assert client_module.BODY_LIMIT < len(answer.body) < 2 * client_module.BODY_LIMIT
+
+
+async def test_a_zip_bomb_is_not_unpacked_to_its_end() -> None:
+    bomb = gzip.compress(b"\0" * 200_000_000, compresslevel=6)
+    reply = HEAD + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(bomb) + bomb
+
+    answer = await sent_to(answering(reply))
+
+    assert isinstance(answer, Reply)
+    assert not answer.complete
+    assert len(answer.body) < 8 * client_module.BODY_LIMIT
+
+
+async def test_a_whole_reply_brings_its_status_body_and_the_headers_that_count() -> None:
+    reply = (
+        b"HTTP/1.1 429 Slow Down\r\nRETRY-AFTER: 7\r\nDate: Fri, 06 Nov 2026 12:00:00 GMT\r\nX-Request-ID: req_9\r\n"
+        b"Set-Cookie: a=b\r\nContent-Type: text/plain\r\nContent-Length: 4\r\n\r\nslow"
+    )
+
+    answer = await sent_to(answering(reply))
+
+    assert isinstance(answer, Reply)
+    assert (answer.status, answer.body, answer.complete) == (429, b"slow", True)
+    assert answer.headers == {
+        "content-type": "text/plain",
+        "retry-after": "7",
+        "date": "Fri, 06 Nov 2026 12:00:00 GMT",
+        "x-request-id": "req_9",
+    }
+
+
+# What goes out
+
+
+async def test_a_message_goes_out_as_it_was_built() -> None:
+    async with serving(answering(OK)) as server, client_of(server.url) as client:
+        await client.send(REQUEST)
+
+    [head] = server.requests
+    lines = head.decode().split("\r\n")
+    assert lines[0] == "POST /api/v1/messages HTTP/1.1"
+    assert f"Authorization: Bearer {TOKEN}" in lines
+    assert "Idempotency-Key: key-1" in lines
+    assert "Content-Type: application/json" in lines
+    assert any(line.startswith("User-Agent: inro-campaigns/") for line in lines)
+
+
+async def test_a_redirect_is_not_followed_and_the_token_goes_nowhere_else() -> None:
+    async with serving(answering(OK)) as other:
+        elsewhere = f"HTTP/1.1 307 Moved\r\nLocation: {other.url}/messages\r\nContent-Length: 0\r\n\r\n".encode()
+        async with serving(answering(elsewhere)) as server, client_of(server.url) as client:
+            answer = await client.send(REQUEST)
+            looked = await client.get("/medias")
+
+    assert isinstance(answer, Reply)
+    assert isinstance(looked, Reply)
+    assert (answer.status, looked.status) == (307, 307)
+    assert (len(server.requests), other.connections) == (2, 0)
+
+
+async def test_no_cookie_comes_back() -> None:
+    async def handle(connection: Connection) -> None:
+        while await connection.request():
+            connection.writer.write(OK.replace(b"\r\n\r\n", b"\r\nSet-Cookie: a=b\r\n\r\n", 1))
+
+    async with serving(handle) as server, client_of(server.url) as client:
+        await client.send(REQUEST)
+        await client.send(REQUEST)
+
+    assert b"cookie" not in server.requests[1].lower()
+
+
+# The token
+
+
+async def test_a_token_that_the_server_repeats_in_its_body_is_replaced() -> None:
+    async def handle(connection: Connection) -> None:
+        head = await connection.request()
+        connection.writer.write(b"HTTP/1.1 401 No\r\nContent-Length: %d\r\n\r\n" % len(head) + head)
+
+    answer = await sent_to(handle)
+
+    assert isinstance(answer, Reply)
+    assert b"Bearer [token]" in answer.body
+    assert TOKEN.encode() not in answer.body
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        f"HTTP/1.1 401 No\r\nX-Request-Id: {TOKEN}\r\nContent-Length: 0\r\n\r\n",
+        f"HTTP/1.1 401 Bearer {TOKEN}\r\nContent-Length: 0\r\n\r\n",
+        f"Authorization: Bearer {TOKEN}\r\n\r\n",
+        f"HTTP/1.1 200 OK\r\n{TOKEN}\r\n\r\n",
+    ],
+    ids=["header", "status line", "no HTTP", "bad header"],
+)
+async def test_a_token_that_the_server_repeats_elsewhere_is_nowhere_in_the_answer(reply: str) -> None:
+    answer = await sent_to(answering(reply.encode()))
+
+    assert TOKEN not in repr(answer)
+
+
+async def test_what_went_wrong_is_said_on_one_printable_line() -> None:
+    answer = await sent_to(answering(b"\x1b[31mno \xff HTTP\r\nat all\r\n\r\n"))
+
+    assert isinstance(answer, NoReply)
+    assert answer.reason.isprintable()
+
+
+# Connections
+
+
+@pytest.mark.parametrize(("idle_seconds", "connections"), [(30.0, 1), (0.0, 2)])
+async def test_a_connection_is_reused_only_while_it_was_idle_for_less_than_the_limit(
+    monkeypatch: pytest.MonkeyPatch, idle_seconds: float, connections: int
+) -> None:
+    monkeypatch.setattr(client_module, "IDLE_SECONDS", idle_seconds)
+
+    async def handle(connection: Connection) -> None:
+        while await connection.request():
+            connection.writer.write(OK)
+
+    async with serving(handle) as server, client_of(server.url) as client:
+        for _ in range(2):
+            answer = await client.send(REQUEST)
+            assert isinstance(answer, Reply)
+            await asyncio.sleep(0.01)
+
+    assert (server.connections, len(server.requests)) == (connections, 2)
+
+
+def test_the_limit_of_idleness_is_below_a_second() -> None:
+    assert 0 < client_module.IDLE_SECONDS < 1
+
+
+async def test_a_message_on_a_connection_that_dies_is_not_sent_a_second_time() -> None:
+    async def handle(connection: Connection) -> None:
+        await connection.request()
+        connection.writer.write(OK)
+        await connection.head()
+        connection.abort()
+
+    async with serving(handle) as server, client_of(server.url) as client:
+        first = await client.send(REQUEST)
+        second = await client.send(REQUEST)
+
+    assert isinstance(first, Reply)
+    assert isinstance(second, NoReply)
+    assert second.began
+    assert (server.connections, len(server.requests)) == (1, 2)
+
+
+async def test_many_calls_go_out_at_once() -> None:
+    everyone = asyncio.Event()
+
+    async def handle(connection: Connection) -> None:
+        await connection.request()
+        if len(server.requests) == 90:
+            everyone.set()
+        await everyone.wait()
+        connection.writer.write(OK)
+
+    async with serving(handle) as server, client_of(server.url) as client:
+        answers = await asyncio.gather(*(client.send(REQUEST) for _ in range(90)))
+
+    assert all(isinstance(answer, Reply) for answer in answers)
+
+
+async def test_proxies_of_the_environment_are_ignored_for_plain_http(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with serving(answering(OK)) as proxy, serving(answering(OK)) as server:
+        for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+            monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
+        monkeypatch.delenv("no_proxy", raising=False)
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        async with client_of(server.url) as client:
+            answer = await client.send(REQUEST)
+
+    assert isinstance(answer, Reply)
+    assert (proxy.connections, server.connections) == (0, 1)
+
+
+async def test_https_goes_through_the_proxy_of_the_environment_and_one_that_refuses_was_not_reached(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    refusal = b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n"
+    async with serving(answering(refusal)) as proxy:
+        for name in ("https_proxy", "HTTPS_PROXY"):
+            monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
+        for name in ("no_proxy", "NO_PROXY"):
+            monkeypatch.setenv(name, "")
+        async with client_of("https://api.nowhere.invalid/v1") as client:
+            answer = await client.send(REQUEST)
+
+    assert isinstance(answer, NoReply)
+    assert not answer.began
+    assert proxy.requests[0].startswith(b"CONNECT api.nowhere.invalid:443 ")
+    assert TOKEN.encode() not in b"".join(proxy.requests)
+
+
+# What may be raised
+
+INFO = RequestInfo(URL("http://x"), "POST", CIMultiDictProxy(CIMultiDict()), URL("http://x"))
+KEY = ConnectionKey("api.example.com", 443, True, True, None, None, None)
+UNREACHABLE = OSError(113, "No route to host")
+ARGUMENTS: dict[type[Exception], tuple[Any, ...]] = {
+    aiohttp.ClientConnectorCertificateError: (KEY, ssl.SSLCertVerificationError("self-signed")),
+    aiohttp.ClientHttpProxyError: (INFO, ()),
+    aiohttp.ContentTypeError: (INFO, ()),
+    aiohttp.TooManyRedirects: (INFO, ()),
+    aiohttp.WSServerHandshakeError: (INFO, ()),
+    aiohttp.WebSocketError: (1002, "it went wrong"),
+    aiohttp.ClientResponseError: (INFO, ()),
+    aiohttp.ServerFingerprintMismatch: (b"a", b"b", "api.example.com", 443),
+}
+EXCEPTIONS = sorted(
+    {found for found in vars(aiohttp).values() if isinstance(found, type) and issubclass(found, Exception)},
+    key=lambda found: found.__name__,
+)
+
+
+def an(kind: type[Exception]) -> Exception:
+    """An exception of that kind, as aiohttp makes them."""
+    if issubclass(kind, aiohttp.ClientConnectorError) and kind not in ARGUMENTS:
+        return kind(KEY, UNREACHABLE)
+    return kind(*ARGUMENTS.get(kind, ("it went wrong",)))
+
+
+@pytest.mark.parametrize("kind", [*EXCEPTIONS, TimeoutError, ssl.SSLError, ConnectionResetError, OSError, ValueError])
+def test_every_exception_has_a_sentence(kind: type[Exception]) -> None:
+    words = _explain(an(kind), 30.0)
+
+    assert words
+    assert not words.endswith(": ")
+
+
+def test_there_are_exceptions_to_explain() -> None:
+    assert len(EXCEPTIONS) > 20
+
+
+# Uploads
+
+
+async def test_an_upload_is_streamed_whole_and_costs_little_memory(tmp_path: Path) -> None:
+    file = tmp_path / "spring.mp4"
+    with file.open("wb") as content:
+        for _ in range(25):
+            content.write(b"v" * 1_000_000)
+    received = 0
+
+    async def handle(connection: Connection) -> None:
+        nonlocal received
+        head = await connection.head()
+        assert head.startswith(b"POST /api/v1/media_files ")
+        tail = b""
+        while not tail.endswith(b"--\r\n"):
+            piece = await connection.reader.read(65536)
+            received += piece.count(b"v")
+            tail = (tail + piece)[-8:]
+        connection.writer.write(OK)
+
+    async with serving(handle) as server, client_of(server.url) as client:
+        tracemalloc.start()
+        resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        try:
+            answer = await client.upload(FilePart(field="file", path=file, content_type="video/mp4"))
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - resident
+
+    assert isinstance(answer, Reply)
+    assert 25_000_000 <= received < 25_000_100
+    assert peak < 8_000_000
+    assert grown < 20_000  # kilobytes
+
+
+async def test_a_message_with_a_file_is_a_form_with_its_fields_first_and_the_files_name_and_type(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "naïve one.jpg"
+    file.write_bytes(b"jpeg")
+    form = (("contact_usernames[]", "ann"), ("contact_usernames[]", "bob"), ("message_type", "image"))
+    bodies = []
+
+    async def handle(connection: Connection) -> None:
+        await connection.head()
+        bodies.append(await connection.reader.readuntil(b"--\r\n"))
+        connection.writer.write(OK)
+
+    part = FilePart(field="image", path=file, content_type="image/jpeg")
+    answer = await sent_to(handle, Request(idempotency_key="k", form=form, file=part))
+
+    assert isinstance(answer, Reply)
+    [body] = bodies
+    assert body.count(b'name="contact_usernames[]"') == 2
+    assert body.index(b"ann") < body.index(b"bob") < body.index(b'name="message_type"') < body.index(b'name="image"')
+    assert b"Content-Type: image/jpeg" in body
+    assert b"\r\n\r\njpeg\r\n" in body
+
+
+async def test_a_file_that_is_gone_was_not_sent(tmp_path: Path) -> None:
+    part = FilePart(field="image", path=tmp_path / "gone.jpg", content_type="image/jpeg")
+
+    async with serving(answering(OK)) as server, client_of(server.url) as client:
+        with pytest.raises(FileNotFoundError):
+            await client.send(Request(idempotency_key="k", file=part))
+
+    assert server.connections == 0

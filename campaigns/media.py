@@ -13,8 +13,8 @@ from typing import Final, NoReturn
 from urllib.parse import unquote, urlsplit
 
 from campaigns.errors import MediaError, Place, Problem
-from campaigns.fields import shown
 from campaigns.model import Campaign, MediaMessage
+from campaigns.model.fields import shown
 
 MEGABYTE: Final = 1 << 20
 _BLOCK_BYTES: Final = 1 << 18

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from campaigns.audience.recipients import Recipient
 from campaigns.model import IdentifierKind
-from campaigns.recipients import Recipient
 
 MAX_RECIPIENTS_PER_CHUNK: Final = 1000
 """What the API takes in one call."""

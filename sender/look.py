@@ -6,7 +6,7 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from campaigns.sources import display_name
+from campaigns.audience.sources import display_name
 from sender.errors import InputError, LedgerError
 from sender.ledger import Ledger, Run, open_ledger
 from sender.ledger.lock import Holder, holder

@@ -14,9 +14,9 @@ from typing import BinaryIO
 import structlog
 
 from campaigns.audience import AudienceReading, Recipient, read_audience, stamp
+from campaigns.audience.sources import display_name
 from campaigns.model import Campaign
 from campaigns.plan import Chunk, plan_chunks
-from campaigns.sources import display_name
 from sender import logs
 from sender.errors import InputError, RunMismatch
 from sender.ledger import Ledger, NewRun, Plan, Run

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 
-from campaigns.identifiers import MalformedIdentifier, normal_email, normal_id, normal_username
+from campaigns.audience.identifiers import MalformedIdentifier, normal_email, normal_id, normal_username
 from campaigns.model import Campaign, IdentifierKind
 from sender import content, logs
 from sender.content import ContentMaker

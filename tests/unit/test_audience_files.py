@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from campaigns import textfile
-from campaigns.audience import AudienceReading, SourceStamp, read_audience, stamp
+from campaigns.audience import AudienceReading, SourceStamp, read_audience, stamp, textfile
 from campaigns.errors import AudienceError
 from campaigns.model import Audience
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from campaigns.identifiers import MalformedIdentifier, normal_email, normal_id, normal_username, shown
+from campaigns.audience.identifiers import MalformedIdentifier, normal_email, normal_id, normal_username, shown
 
 
 @pytest.mark.parametrize(

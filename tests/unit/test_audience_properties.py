@@ -10,10 +10,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from campaigns import textfile
-from campaigns.audience import Recipient, excluded_keys, listed_keys, read_audience
+from campaigns.audience import Recipient, excluded_keys, listed_keys, read_audience, textfile
+from campaigns.audience.exclusions import tied_keys
 from campaigns.errors import AudienceError
-from campaigns.exclusions import tied_keys
 from campaigns.model import Audience
 
 IDS = st.none() | st.integers(1, 6)

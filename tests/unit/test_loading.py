@@ -9,9 +9,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from campaigns.errors import CampaignFileError, Place
-from campaigns.explain import SECTIONS
-from campaigns.loading import campaign_schema, load_campaign
+from campaigns.loading import load_campaign
+from campaigns.loading.explain import SECTIONS
 from campaigns.model import Campaign, CampaignKeys, TextMessage
+from campaigns.schema import campaign_schema
 
 HEAD = "campaign: spring\naudience: {csv: people.csv}\n"
 REQUIRED = [

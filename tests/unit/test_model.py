@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
 from campaigns.errors import Place
-from campaigns.explain import SECTIONS
+from campaigns.loading.explain import SECTIONS
 from campaigns.model import Audience, Campaign, Delivery, IdentifierKind, ImageMessage, Rate, ShareMessage, TextMessage
-from campaigns.quantities import format_duration, parse_duration
-from campaigns.timing import Schedule, Window
+from campaigns.model.quantities import format_duration, parse_duration
+from campaigns.model.timing import Schedule, Window
 
 
 def campaign(**keys: Any) -> Campaign:

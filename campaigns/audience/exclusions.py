@@ -14,15 +14,15 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import BinaryIO, Final
 
-from campaigns.columns import find_exclusion_columns, wanted_headers
-from campaigns.csvfile import open_csv
+from campaigns.audience.columns import find_exclusion_columns, wanted_headers
+from campaigns.audience.csvfile import open_csv
+from campaigns.audience.identifiers import MalformedIdentifier, readable, shown
+from campaigns.audience.recipients import Counts, Recipient, RejectedRow, identifier_key
+from campaigns.audience.rows import NORMAL, RowReader, is_blank
+from campaigns.audience.sources import Sources, display_name, file_error
+from campaigns.audience.textfile import line_blocks
 from campaigns.errors import Place
-from campaigns.identifiers import MalformedIdentifier, readable, shown
 from campaigns.model import Audience, IdentifierKind
-from campaigns.recipients import Counts, Recipient, RejectedRow, identifier_key
-from campaigns.rows import NORMAL, RowReader, is_blank
-from campaigns.sources import Sources, display_name, file_error
-from campaigns.textfile import line_blocks
 
 EXCLUDED: Final = 0
 SHOWN_CELLS: Final = 5

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, ValidationInfo, field_validator
 
 from campaigns.errors import Place
-from campaigns.fields import (
+from campaigns.model.fields import (
     STANDARD_INPUT,
     AnyNumberOf,
     CsvPath,
@@ -23,7 +23,7 @@ from campaigns.fields import (
     Text,
     WebAddress,
 )
-from campaigns.messages import (
+from campaigns.model.messages import (
     MAX_TEXT_BYTES,
     AudioMessage,
     ImageMessage,
@@ -33,8 +33,8 @@ from campaigns.messages import (
     TextMessage,
     VideoMessage,
 )
-from campaigns.quantities import MaxRejected, MaxRejectedText, Rate, RateText, Seconds, whole
-from campaigns.timing import Misfire, Moment, Schedule, Weekday, Window
+from campaigns.model.quantities import MaxRejected, MaxRejectedText, Rate, RateText, Seconds, whole
+from campaigns.model.timing import Misfire, Moment, Schedule, Weekday, Window
 
 __all__ = [
     "MAX_TEXT_BYTES",

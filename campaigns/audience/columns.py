@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from typing import Final
 
-from campaigns.csvfile import Header, header_key
+from campaigns.audience.csvfile import Header, header_key
+from campaigns.audience.identifiers import MalformedIdentifier, normal_email, normal_id, normal_username, shown
+from campaigns.audience.sources import file_error
 from campaigns.errors import AudienceError
-from campaigns.identifiers import MalformedIdentifier, normal_email, normal_id, normal_username, shown
 from campaigns.model import Audience, IdentifierKind
-from campaigns.sources import file_error
 
 HEADERS: Final = {
     IdentifierKind.ID: ("id", "contact_id"),

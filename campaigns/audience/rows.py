@@ -4,10 +4,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from campaigns.columns import Columns, find_columns, wanted_headers
-from campaigns.csvfile import Batch, Fault, open_csv
-from campaigns.errors import Place
-from campaigns.identifiers import (
+from campaigns.audience.columns import Columns, find_columns, wanted_headers
+from campaigns.audience.csvfile import Batch, Fault, open_csv
+from campaigns.audience.identifiers import (
     STRIPPED,
     MalformedIdentifier,
     normal_email,
@@ -15,10 +14,11 @@ from campaigns.identifiers import (
     normal_username,
     readable,
 )
+from campaigns.audience.recipients import KINDS, Counts, Recipient, RejectedRow
+from campaigns.audience.sources import Sources, display_name, file_error
+from campaigns.audience.textfile import line_blocks
+from campaigns.errors import Place
 from campaigns.model import Audience, IdentifierKind
-from campaigns.recipients import KINDS, Counts, Recipient, RejectedRow
-from campaigns.sources import Sources, display_name, file_error
-from campaigns.textfile import line_blocks
 
 PROGRESS_ROWS: Final = 1000
 NORMAL: Final[dict[IdentifierKind, Callable[[str], int | str | None]]] = {

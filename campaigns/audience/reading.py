@@ -14,29 +14,13 @@ Several files are one list, read in the order they are named; each has its own h
 from collections.abc import Callable, Iterator
 from typing import BinaryIO, Final
 
+from campaigns.audience.exclusions import closure, read_lists
+from campaigns.audience.people import Fingerprint, People
+from campaigns.audience.recipients import Counts, Recipient, RejectedRow
+from campaigns.audience.rows import RowReader
+from campaigns.audience.sources import Sources, SourceStamp
 from campaigns.errors import AudienceError, Place, Problem
-from campaigns.exclusions import closure, excluded_keys, listed_keys, read_lists
-from campaigns.identifiers import normal_email, normal_id, normal_username
 from campaigns.model import Audience
-from campaigns.people import Fingerprint, People
-from campaigns.recipients import Counts, Recipient, RejectedRow
-from campaigns.rows import RowReader
-from campaigns.sources import Sources, SourceStamp, stamp
-
-__all__ = [
-    "AudienceReading",
-    "Counts",
-    "Recipient",
-    "RejectedRow",
-    "SourceStamp",
-    "excluded_keys",
-    "listed_keys",
-    "normal_email",
-    "normal_id",
-    "normal_username",
-    "read_audience",
-    "stamp",
-]
 
 SHOWN_PROBLEMS: Final = 20
 

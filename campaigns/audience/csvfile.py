@@ -11,9 +11,9 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
-from campaigns.identifiers import STRIPPED, readable, shown
-from campaigns.sources import file_error
-from campaigns.textfile import undecodable
+from campaigns.audience.identifiers import STRIPPED, readable, shown
+from campaigns.audience.sources import file_error
+from campaigns.audience.textfile import undecodable
 
 DELIMITERS: Final = (",", ";", "\t", "|")
 MAX_ROW_CHARACTERS: Final = 1 << 20

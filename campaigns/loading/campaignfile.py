@@ -14,15 +14,12 @@ import yaml
 from pydantic import ValidationError
 
 from campaigns.errors import CampaignFileError, Place, Problem
-from campaigns.explain import Complaint, dotted, explain
-from campaigns.fields import shown
+from campaigns.loading.explain import Complaint, dotted, explain
+from campaigns.loading.sourcetext import lines_of, read_text, refuse
+from campaigns.loading.syntax import meaning
+from campaigns.loading.variables import substitute
 from campaigns.model import Campaign, CampaignKeys, YamlPath
-from campaigns.schema import campaign_schema
-from campaigns.sourcetext import lines_of, read_text, refuse
-from campaigns.syntax import meaning
-from campaigns.variables import substitute
-
-__all__ = ["campaign_schema", "load_campaign"]
+from campaigns.model.fields import shown
 
 MAX_DEPTH: Final = 20
 MAX_VALUES: Final = 20_000  # with every alias expanded, so that a small file can hold a great many

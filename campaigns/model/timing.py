@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import AfterValidator, Field, PlainValidator, ValidationInfo, field_validator, model_validator
 
-from campaigns.fields import Frozen, OneOrMore, Text, as_text, nearest, shown
-from campaigns.quantities import Seconds
+from campaigns.model.fields import Frozen, OneOrMore, Text, as_text, nearest, shown
+from campaigns.model.quantities import Seconds
 
 
 def _timezone(text: str) -> str:

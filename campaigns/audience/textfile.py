@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import IO, Final, cast
 
-from campaigns.sources import explained, file_error
+from campaigns.audience.sources import explained, file_error
 
 BLOCK_BYTES: Final = 1 << 16
 MAX_LINE_CHARACTERS: Final = 1 << 24

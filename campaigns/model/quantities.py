@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Final, Self
 
 from pydantic import Field, PlainSerializer, PlainValidator
 
-from campaigns.fields import as_text, shown
+from campaigns.model.fields import as_text, shown
 
 UNIT_SECONDS: Final = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
 LONGEST_SECONDS: Final = 366 * 86400

@@ -4,8 +4,8 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from typing import Final, Self
 
+from campaigns.audience.recipients import KINDS, Recipient
 from campaigns.model import IdentifierKind
-from campaigns.recipients import KINDS, Recipient
 
 _HASHED_TOGETHER: Final = 1000
 

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from campaigns.fields import FilePath, Frozen, Text, shown, web_address
+from campaigns.model.fields import FilePath, Frozen, Text, shown, web_address
 
 MAX_TEXT_BYTES: Final = 1000  # Meta's Send API reference, 2026: bytes of UTF-8, not characters
 

@@ -8,10 +8,10 @@ from typing import Final, NamedTuple
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from campaigns.fields import Frozen, nearest, shown
-from campaigns.messages import AudioMessage, ImageMessage, ShareMessage, TextMessage, VideoMessage
 from campaigns.model import Audience, CampaignKeys, Delivery, Notify, YamlPath
-from campaigns.timing import Misfire, Schedule, Window
+from campaigns.model.fields import Frozen, nearest, shown
+from campaigns.model.messages import AudioMessage, ImageMessage, ShareMessage, TextMessage, VideoMessage
+from campaigns.model.timing import Misfire, Schedule, Window
 
 SECTIONS: Final[dict[YamlPath, type[Frozen]]] = {
     (): CampaignKeys,

@@ -1,0 +1,5 @@
+"""A campaign file -> a Campaign, or everything that is wrong with it at once."""
+
+from campaigns.loading.campaignfile import load_campaign
+
+__all__ = ["load_campaign"]

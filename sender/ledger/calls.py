@@ -2,9 +2,11 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 
 import apsw
 
+from campaigns.audience import Recipient
 from sender.ledger.records import Attempt, Part, StoredChunk
 from sender.ledger.rows import as_json, fetch, fetch_one, insert_chunk, load_chunk
 from sender.outcome import ChunkState, Outcome, RunState, Then
@@ -122,10 +124,26 @@ def split(connection: apsw.Connection, chunk: StoredChunk, parts: Sequence[Part]
 
 
 def exclude(connection: apsw.Connection, chunk_id: int, places: Sequence[int], now: float) -> int:
-    """Cancels the recipients at those places of a chunk, now or when it becomes pending again; returns how many now."""
-    connection.execute("update chunk set opted_out = ? where id = ?", (as_json(places), chunk_id))
-    state = fetch(connection, "select state from chunk where id = ?", chunk_id)[0][0]
-    return screen(connection, chunk_id, now) if state == ChunkState.PENDING else 0
+    """Cancels the recipients at those places of a chunk, now or when it becomes pending again; returns how many now.
+
+    Those of a chunk that was split since it was looked at are found in its parts.
+    """
+    chunk = load_chunk(connection, chunk_id)
+    opted_out = {chunk.recipients[place] for place in places}
+    return sum(_exclude_from_leaf(connection, leaf, opted_out, now) for leaf in _leaves(connection, chunk))
+
+
+def _exclude_from_leaf(connection: apsw.Connection, leaf: StoredChunk, opted_out: set[Recipient], now: float) -> int:
+    places = [place for place, recipient in enumerate(leaf.recipients) if recipient in opted_out]
+    connection.execute("update chunk set opted_out = ? where id = ?", (as_json(places), leaf.id))
+    return screen(connection, leaf.id, now) if leaf.state is ChunkState.PENDING else 0
+
+
+def _leaves(connection: apsw.Connection, chunk: StoredChunk) -> list[StoredChunk]:
+    if chunk.state is not ChunkState.SPLIT:
+        return [chunk]
+    parts = fetch(connection, "select id from chunk where parent_id = ?", chunk.id)
+    return [leaf for (part_id,) in parts for leaf in _leaves(connection, load_chunk(connection, part_id))]
 
 
 def screen(connection: apsw.Connection, chunk_id: int, now: float) -> int:
@@ -138,20 +156,23 @@ def screen(connection: apsw.Connection, chunk_id: int, now: float) -> int:
         statement = "update chunk set state = 'cancelled', reason = 'cancelled', decided_at = ? where id = ?"
         connection.execute(statement, (now, chunk_id))
         return fetch_one(connection, "select size from chunk where id = ?", chunk_id)
-    places = frozenset(_opted_out(connection, chunk_id))
-    if places:
-        chunk = load_chunk(connection, chunk_id)
-        split(connection, chunk, _screened(chunk, places), now)
-    return len(places)
+    chunk = load_chunk(connection, chunk_id)
+    kept, out = without_opted_out(connection, chunk)
+    if out:
+        cancelled = replace(out, state=ChunkState.CANCELLED, reason=EXCLUDED)
+        split(connection, chunk, [*([kept] if kept else []), cancelled], now)
+    return len(out.recipients) if out else 0
 
 
-def _screened(chunk: StoredChunk, places: frozenset[int]) -> list[Part]:
-    kept = [place for place in range(chunk.size) if place not in places]
-    parts = (
-        [Part(recipients=tuple(chunk.recipients[place] for place in kept), first=chunk.first + kept[0])] if kept else []
-    )
-    out = tuple(chunk.recipients[place] for place in sorted(places))
-    return [*parts, Part(recipients=out, first=chunk.first + min(places), state=ChunkState.CANCELLED, reason=EXCLUDED)]
+def without_opted_out(connection: apsw.Connection, chunk: StoredChunk) -> tuple[Part | None, Part | None]:
+    """A chunk's recipients as two parts: those who may be sent to, and those who were excluded; None for nobody."""
+    places = frozenset(_opted_out(connection, chunk.id))
+
+    def part(wanted: list[int]) -> Part | None:
+        recipients = tuple(chunk.recipients[place] for place in wanted)
+        return Part(recipients=recipients, first=chunk.first + wanted[0]) if wanted else None
+
+    return part([place for place in range(chunk.size) if place not in places]), part(sorted(places))
 
 
 def _opted_out(connection: apsw.Connection, chunk_id: int) -> list[int]:

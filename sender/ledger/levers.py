@@ -1,13 +1,14 @@
 """What each lever does to a run's rows."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Final
 
 import apsw
 
-from sender.ledger.calls import screen
-from sender.ledger.records import Command
-from sender.ledger.rows import fetch, fetch_one
+from sender.ledger.calls import EXCLUDED, without_opted_out
+from sender.ledger.records import Command, Part, StoredChunk
+from sender.ledger.rows import as_json, fetch, fetch_one, insert_chunk, load_chunk
 from sender.outcome import ChunkState, Lever
 
 
@@ -19,7 +20,10 @@ def obey(connection: apsw.Connection, command: Command, now: float) -> int:
 
 
 def _pause(connection: apsw.Connection, command: Command, _now: float) -> int:
-    connection.execute("update run set held = 1, state = 'paused' where id = ?", (command.run_id,))
+    connection.execute(
+        "update run set held = 1, state = 'paused' where id = ? and state not in ('completed', 'cancelled')",
+        (command.run_id,),
+    )
     return 0
 
 
@@ -63,30 +67,58 @@ def _assume_sent(connection: apsw.Connection, command: Command, now: float) -> i
 
 
 def _reopen(connection: apsw.Connection, command: Command, now: float, state: ChunkState) -> int:
-    changed = _move(connection, command, now, state, ChunkState.PENDING, "")
-    if not changed:
-        return 0
-    statement = """
-        update run set state = 'interrupted'
-        where id = ? and state in ('completed', 'cancelled', 'stopped')
+    """Makes chunks in that state pending, without those who were excluded meanwhile.
+
+    Of those the refused are cancelled, and the unknown stay unknown: they may have got the message.
     """
-    connection.execute(statement, (command.run_id,))
-    query = "select id from chunk where run_id = ? and state = 'pending' and opted_out <> '[]'"
-    return changed - sum(screen(connection, row[0], now) for row in fetch(connection, query, command.run_id))
+    changed = 0
+    for chunk_id in _meant(connection, command, state):
+        kept, out = without_opted_out(connection, load_chunk(connection, chunk_id))
+        if out:
+            _part(connection, load_chunk(connection, chunk_id), kept, out, now)
+        else:
+            statement = "update chunk set state = 'pending', reason = '', decided_at = null where id = ?"
+            connection.execute(statement, (chunk_id,))
+        changed += len(kept.recipients) if kept else 0
+    if changed:
+        statement = """
+            update run set state = 'interrupted'
+            where id = ? and state in ('completed', 'cancelled', 'stopped')
+        """
+        connection.execute(statement, (command.run_id,))
+    return changed
+
+
+def _part(connection: apsw.Connection, chunk: StoredChunk, kept: Part | None, out: Part, now: float) -> None:
+    if chunk.state is ChunkState.REJECTED:
+        out = replace(out, state=ChunkState.CANCELLED, reason=EXCLUDED)
+    else:
+        out = replace(out, state=chunk.state, status=chunk.status, reason=chunk.reason)
+    connection.execute("update chunk set state = 'split' where id = ?", (chunk.id,))
+    if kept:
+        insert_chunk(connection, chunk.run_id, chunk.id, chunk.kind, kept, now)
+    out_id = insert_chunk(connection, chunk.run_id, chunk.id, chunk.kind, out, now)
+    # Marked as a whole, so that another `resend` leaves them alone, too.
+    everybody = as_json(list(range(len(out.recipients))))
+    connection.execute("update chunk set opted_out = ? where id = ?", (everybody, out_id))
 
 
 def _move(
     connection: apsw.Connection, command: Command, now: float, before: ChunkState, after: ChunkState, reason: str
 ) -> int:
-    """Moves chunks from one state to another, the one that the command names or all; returns their recipients."""
-    where = "where run_id = ? and state = ? and (? is null or id = ?)"
-    values = (command.run_id, before, command.chunk, command.chunk)
-    changed = fetch_one(connection, f"select coalesce(sum(size), 0) from chunk {where}", *values)
-    decided_at = None if after is ChunkState.PENDING else now
-    connection.execute(
-        f"update chunk set state = ?, reason = ?, decided_at = ? {where}", (after, reason, decided_at, *values)
-    )
+    """Moves the chunks that a command means from one state to another; returns how many recipients."""
+    changed = 0
+    for chunk_id in _meant(connection, command, before):
+        statement = "update chunk set state = ?, reason = ?, decided_at = ? where id = ?"
+        connection.execute(statement, (after, reason, now, chunk_id))
+        changed += fetch_one(connection, "select size from chunk where id = ?", chunk_id)
     return changed
+
+
+def _meant(connection: apsw.Connection, command: Command, state: ChunkState) -> list[int]:
+    """The numbers of the chunks in that state, the one that the command names or all."""
+    query = "select id from chunk where run_id = ? and state = ? and (? is null or id = ?)"
+    return [row[0] for row in fetch(connection, query, command.run_id, state, command.chunk, command.chunk)]
 
 
 EFFECTS: Final[Mapping[Lever, Callable[[apsw.Connection, Command, float], int]]] = {

@@ -1,4 +1,7 @@
-"""`make torture`: at least 200 kills, fifty double starts, a dead API; prints the figures, exits 1 if one is wrong."""
+"""`make torture`: 200 kills or more, fifty double starts, a dead API, 12,000 spoilt inputs.
+
+Prints the figures, exits 1 if one is wrong.
+"""
 
 import random
 import sys
@@ -9,6 +12,7 @@ from pathlib import Path
 
 from tests.torture.dead_api import outage
 from tests.torture.double_starts import race
+from tests.torture.fuzz import fuzz
 from tests.torture.kills import Figures, torment
 
 KILLS = 200
@@ -20,7 +24,12 @@ def main() -> int:
     seed = int(sys.argv[1]) if len(sys.argv) > 1 else random.SystemRandom().randrange(2**32)
     print(f"seed {seed}", flush=True)
     with tempfile.TemporaryDirectory() as folder:
-        results = [_kills(Path(folder), seed), race(Path(folder) / "races", 50), outage(Path(folder) / "outage", 20.0)]
+        results = [
+            _kills(Path(folder), seed),
+            race(Path(folder) / "races", 50),
+            outage(Path(folder) / "outage", 20.0),
+            fuzz(Path(folder) / "fuzz", random.Random(seed), inputs=12_000, commands=200),
+        ]
     return 0 if all(results) else 1
 
 

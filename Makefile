@@ -20,7 +20,7 @@ types: .venv/installed-test
 	.venv/bin/mypy
 
 unit: .venv/installed-test
-	.venv/bin/pytest -n 2
+	.venv/bin/pytest -n 4 --dist worksteal  # two a core: many wait for a second of somebody's clock
 
 .venv/installed: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "needs Python 3.11 or newer: make PYTHON=…")'

@@ -24,41 +24,11 @@ from campaigns.model.fields import (
     WebAddress,
 )
 from campaigns.model.messages import (
-    MAX_TEXT_BYTES,
-    AudioMessage,
-    ImageMessage,
     MediaMessage,
     Message,
-    ShareMessage,
-    TextMessage,
-    VideoMessage,
 )
 from campaigns.model.quantities import MaxRejected, MaxRejectedText, Rate, RateText, Seconds, whole
-from campaigns.model.timing import Misfire, Moment, Schedule, Weekday, Window
-
-__all__ = [
-    "MAX_TEXT_BYTES",
-    "STANDARD_INPUT",
-    "Audience",
-    "AudioMessage",
-    "Campaign",
-    "CampaignKeys",
-    "Delivery",
-    "IdentifierKind",
-    "ImageMessage",
-    "MediaMessage",
-    "Message",
-    "Misfire",
-    "Notify",
-    "Rate",
-    "Schedule",
-    "Seconds",
-    "ShareMessage",
-    "TextMessage",
-    "VideoMessage",
-    "Weekday",
-    "Window",
-]
+from campaigns.model.timing import Misfire, Moment, Schedule, Window
 
 YamlPath = tuple[str | int, ...]
 """Where a value stands in the campaign file: `("audience", "csv", 0)`."""

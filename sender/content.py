@@ -45,13 +45,14 @@ def freeze(content: Content) -> Mapping[str, object]:
     return {"fields": dict(content.fields), "file": part}
 
 
-def thaw(frozen: Mapping[str, object]) -> Content:
-    """The content that was frozen."""
+def thaw(frozen: Mapping[str, object], found: MediaFile | None) -> Content:
+    """The content that was frozen, with its file where it was found now."""
     fields, file = frozen["fields"], frozen["file"]
     assert isinstance(fields, dict)  # noqa: S101 – written by `freeze`
     if not isinstance(file, dict):
         return Content(fields=fields)
-    part = FilePart(field=file["field"], path=Path(file["path"]), content_type=file["content_type"])
+    path = found.path if found else Path(file["path"])
+    part = FilePart(field=file["field"], path=path, content_type=file["content_type"])
     return Content(fields=fields, file=part)
 
 

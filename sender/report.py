@@ -121,3 +121,18 @@ def exit_code(report: Report, *, strict: bool = False, signal: int | None = None
 def spelled(count: int, noun: str) -> str:
     """`1 recipient`, `2,500 recipients`."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def nothing_left(report: Report) -> str:
+    """What a `send` says that has nothing to do."""
+    if report.recipients["pending"]:
+        return "The first recipients of this run are done; the same command without --limit goes on."
+    return f"Nothing is left to send: the run {report.run} is done."
+
+
+def stranded_notice(recipients: int) -> str:
+    """What a `send` says when the one before it died in the middle of calls to so many recipients."""
+    return (
+        f"{spelled(recipients, 'recipient')} may or may not have got the message when the last sender died. They are "
+        "unknown now, and nobody is sent to twice: see `campaign report`."
+    )

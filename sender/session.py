@@ -7,6 +7,7 @@ from typing import BinaryIO, Protocol
 
 import structlog
 
+from campaigns.audience import stamp
 from campaigns.media import MediaFile
 from campaigns.model import Campaign, Rate
 from sender import content, logs
@@ -22,7 +23,7 @@ from sender.ledger import Ledger, Position, Run
 from sender.listener import Listener
 from sender.outcome import ChunkState, RunState
 from sender.pool import Pool, Watcher
-from sender.report import Report, make_report, spelled
+from sender.report import Report, make_report, nothing_left, stranded_notice
 from sender.retry import Policy, Tally
 from sender.settings import Settings
 from sender.signals import Signals
@@ -98,7 +99,7 @@ class Session:
         until = await end_of_first(self.ledger, self.run.id, limit) if limit else None
         report = await self._report()
         if not report.recipients["sending"] and not await Backlog(self.ledger, self.run.id, until=until).rewind():
-            self.view.notice(_nothing_left(report))
+            self.view.notice(nothing_left(report))
             return Ended(report=await self._rest(report))
         await self._check_recipients_rate()
         await self._work(suppression, until)
@@ -108,7 +109,7 @@ class Session:
         stranded = await self.ledger.start_session(self.run.id, time.time())
         report = await self._report()
         if stranded:
-            self.view.notice(_stranded(stranded))
+            self.view.notice(stranded_notice(stranded))
         self.log.info(logs.RUN_STARTED, **report.recipients)
         self.view.begun(report)
         try:
@@ -131,7 +132,8 @@ class Session:
     async def _content(self, client: InroClient) -> Content:
         """The run's content, made once and frozen with it."""
         if self.run.content is not None:
-            return content.thaw(self.run.content)
+            # The file was checked to be the same by its content; it may have another name now.
+            return content.thaw(self.run.content, self.file)
         maker = ContentMaker(
             account=Account(client, self._policy),
             ledger=self.ledger,
@@ -151,7 +153,12 @@ class Session:
         pool = Pool(
             backlog=Backlog(self.ledger, self.run.id, until=until),
             ledger=self.ledger,
-            messenger=InroMessenger(client=client, content=message, key=self.run.key),
+            messenger=InroMessenger(
+                client=client,
+                content=message,
+                key=self.run.key,
+                stamp=stamp(message.file.path) if message.file else None,
+            ),
             throttle=throttle,
             policy=self._policy,
             tally=await self._tally(),
@@ -284,16 +291,3 @@ class Session:
         run = await self.ledger.find_run(self.run.name)
         assert run is not None  # noqa: S101 – this session holds its lock
         return run
-
-
-def _nothing_left(report: Report) -> str:
-    if report.recipients["pending"]:
-        return "The first recipients of this run are done; the same command without --limit goes on."
-    return f"Nothing is left to send: the run {report.run} is done."
-
-
-def _stranded(recipients: int) -> str:
-    return (
-        f"{spelled(recipients, 'recipient')} may or may not have got the message when the last sender died. They are "
-        "unknown now, and nobody is sent to twice: see `campaign report`."
-    )

@@ -99,7 +99,10 @@ class Account:
 
     async def upload(self, part: FilePart) -> LibraryFile:
         """The file as the library now has it; its `url` is None when the reply gives none."""
-        reply = await self._ask(partial(self._client.upload, part), f"the upload of {part.path.name}")
+        try:
+            reply = await self._ask(partial(self._client.upload, part), f"the upload of {part.path.name}")
+        except OSError as error:
+            raise SendingStopped(f"{part.path} can't be read any more: {error.strerror}") from error
         said = _object(reply.body)
         return _library_file(said.get("media_file") if isinstance(said.get("media_file"), dict) else said)
 

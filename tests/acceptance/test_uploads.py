@@ -255,3 +255,21 @@ def test_a_text_of_more_than_a_thousand_bytes_is_refused_at_its_place(
     assert refused.code == 2
     assert f"{file}:4:17: message.text: the text is 1,002 bytes of UTF-8; accepted are at most 1,000" in refused.err
     assert sandbox.requests() == []
+
+
+def test_a_file_that_changes_while_it_is_sent_with_each_call_stops_the_sending(tmp_path: Path) -> None:
+    picture = tmp_path / "spring.png"
+    picture.write_bytes(PNG)
+    people = [f"person{number}" for number in range(100)]
+    message = "{type: image, image: spring.png, upload: each}"
+    file = write_campaign(tmp_path, people, message=message, delivery="{rate: 20/s, chunk_size: 2, workers: 1}")
+    with serving() as sandbox:
+        running = pointed_at(sandbox, tmp_path).start("send", file, "--yes", "--json")
+        running.wait_for(lambda: sandbox.stats()["messages"]["accepted"] >= 2)
+        picture.write_bytes(PNG + b"another")
+        ended = running.end()
+
+    assert ended.code == 4
+    assert "has changed or gone since the run was started" in ended.json["reason"]
+    assert ended.json["recipients"]["pending"] > 0
+    assert ended.json["recipients"]["unknown"] == 0

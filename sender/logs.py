@@ -123,6 +123,6 @@ def chunk_outcome(log: structlog.typing.FilteringBoundLogger, outcome: Outcome, 
         case ChunkState.REJECTED:
             log.warning(CHUNK_REJECTED, **facts)
         case ChunkState.PENDING:
-            log.warning(CHUNK_RETRY, **facts)
+            log.info(CHUNK_RETRY, **facts)  # `account.paused` follows, and warns
         case _:
             log.warning(CHUNK_UNKNOWN, **facts)

@@ -25,6 +25,7 @@ from sender.retry import GoOn, History, Pause, Policy, Probe, Stop, Tally, decid
 from sender.throttle import Throttle
 
 TRIALS = 3
+TOO_MANY_REQUESTS = 429
 
 
 class Messenger(Protocol):
@@ -199,7 +200,7 @@ class Pool:
             case GoOn():
                 self._throttle.recover()
             case Pause(seconds=seconds, reason=reason):
-                self._pause(seconds, reason, is_throttled=outcome.then is Then.WAIT)
+                self._pause(seconds, reason, is_throttled=outcome.status == TOO_MANY_REQUESTS)
             case Probe(reason=reason):
                 self._doubt = _Doubt.API
                 self._log.warning(logs.API_ILL, reason=reason)
@@ -211,7 +212,7 @@ class Pool:
             self._throttle.ease()  # once a pause: the calls that were under way with this one are the same offence
         self._throttle.pause(seconds)
         self._log.warning(
-            logs.ACCOUNT_PAUSED, seconds=round(seconds, 3), reason=reason, rate_share=self._throttle.share
+            logs.ACCOUNT_PAUSED, seconds=round(seconds, 3), reason=reason, rate_share=round(self._throttle.share, 3)
         )
         self._watcher.paused(seconds, reason)
 

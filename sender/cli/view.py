@@ -86,7 +86,11 @@ class TerminalView:
         self._progress.stop()
         self._clear()
         self._console.print(f"This sends to {spelled(planned, 'recipient')}. Type the number to go ahead: ", end="")
-        await _readable(sys.stdin.fileno())
+        try:
+            await _readable(sys.stdin.fileno())
+        except asyncio.CancelledError:
+            self._console.print()  # ^C leaves the cursor behind the question
+            raise
         typed = sys.stdin.readline()
         self._progress.start()
         return typed

@@ -3,7 +3,7 @@
 PYTHON ?= python3
 PIP_INSTALL = .venv/bin/python -m pip install --quiet --disable-pip-version-check $(if $(CONSTRAINTS),-c $(CONSTRAINTS))
 
-.PHONY: demo test lint types unit torture clean
+.PHONY: demo test lint types unit torture bench clean
 
 demo: .venv/installed  ## A rehearsal: 2,600 rows, a stand-in API on this machine, nothing real is touched.
 	@rm -rf .demo
@@ -35,6 +35,9 @@ unit: .venv/installed-test
 
 torture: .venv/installed-test  ## Long proofs: hundreds of kills, double starts, a dead API. SEED=… repeats one.
 	.venv/bin/python -m tests.torture $(SEED)
+
+bench: .venv/installed-test  ## Ratios measured side by side, beside their bounds.
+	.venv/bin/python -m tests.bench
 
 clean:
 	rm -rf .venv .demo

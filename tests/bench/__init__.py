@@ -1,0 +1,1 @@
+"""Measurements, side by side in one run, as ratios. `make bench` prints them beside their bounds."""

@@ -22,7 +22,7 @@ from sender.inro.wire import Request
 from sender.ledger import Attempt, Ledger, Part, StoredChunk
 from sender.outcome import ChunkState, Outcome, Then
 from sender.retry import GoOn, History, Pause, Policy, Probe, Stop, Tally, decide
-from sender.throttle import Throttle
+from sender.throttle import Permit, Throttle
 
 TRIALS = 3
 TOO_MANY_REQUESTS = 429
@@ -87,6 +87,8 @@ class Pool:
         self._watcher = watcher
         self._log = log
         self._free = asyncio.Semaphore(workers)
+        # Between permit and claim stand no more calls than may leave at once, whatever holds up the ledger.
+        self._claiming = asyncio.Semaphore(throttle.burst)
         self._in_flight = 0
         self._settled = asyncio.Event()
         self._unheld = asyncio.Event()
@@ -129,11 +131,12 @@ class Pool:
             if parcel is None:
                 return
             await self._unheld.wait()
-            await self._throttle.acquire(parcel.chunk.size)
+            async with self._claiming:  # as soon as one more may be claimed
+                permit = await self._throttle.acquire(parcel.chunk.size)
             if self._is_stopped:  # by this very task, which no await has told yet
                 return
             if self._doubt is None and self._unheld.is_set():
-                self._start(workers, parcel)
+                self._start(workers, parcel, permit)
                 continue
             self._returned.appendleft(parcel)
             self._free.release()
@@ -156,14 +159,17 @@ class Pool:
     def _parcel(self, chunk: StoredChunk) -> _Parcel:
         return _Parcel(chunk, self._messenger.request(chunk))
 
-    def _start(self, workers: asyncio.TaskGroup, parcel: _Parcel) -> asyncio.Task[Outcome | None]:
+    def _start(self, workers: asyncio.TaskGroup, parcel: _Parcel, permit: Permit) -> asyncio.Task[Outcome | None]:
         self._in_flight += 1
-        return workers.create_task(self._deliver(parcel))
+        return workers.create_task(self._deliver(parcel, permit))
 
-    async def _deliver(self, parcel: _Parcel) -> Outcome | None:
+    async def _deliver(self, parcel: _Parcel, permit: Permit) -> Outcome | None:
         try:
             # Cancelled in between, the chunk stays `sending`, which the end of the session turns into `unknown`.
-            if attempt := await self._ledger.claim(parcel.chunk, time.time()):
+            async with self._claiming:
+                attempt = await self._ledger.claim(parcel.chunk, time.time())
+                self._throttle.confirm(permit)
+            if attempt:
                 return await self._call(parcel, attempt)
             return None
         finally:
@@ -241,16 +247,18 @@ class Pool:
 
     async def _until_well(self, workers: asyncio.TaskGroup) -> None:
         """Asks a harmless question until the API answers, then tries a single recipient; stops after three in vain."""
-        last = ""
-        for _ in range(TRIALS):
+        last, trials = "", 0
+        while trials < TRIALS:
             await self._until_answering()
             outcome = await self._send_single(workers, 0.0)
+            if outcome is not None and outcome.chunk is ChunkState.PENDING:
+                continue  # it was not received, which says nothing
             if outcome is None or outcome.chunk is not ChunkState.UNKNOWN:
                 self._history = replace(self._history, unknowns=0)
                 self._doubt = None
                 self._log.info(logs.API_WELL)
                 return
-            last = outcome.reason
+            last, trials = outcome.reason, trials + 1
         self.stop(f"the API answers, but {TRIALS} single recipients in a row are unknown. The last word was: {last}")
 
     async def _until_answering(self) -> None:
@@ -269,14 +277,17 @@ class Pool:
                     return
 
     async def _send_single(self, workers: asyncio.TaskGroup, where: float) -> Outcome | None:
-        await self._unheld.wait()
         chunk = await self._backlog.single(where)
         if chunk is None:
             return None
         await self._free.acquire()
-        await self._throttle.acquire(1)
+        while True:
+            await self._unheld.wait()
+            permit = await self._throttle.acquire(1)
+            if self._unheld.is_set():
+                break
         # A task of its own, so that a stop lets the call finish like any other.
-        return await asyncio.shield(self._start(workers, self._parcel(chunk)))
+        return await asyncio.shield(self._start(workers, self._parcel(chunk), permit))
 
 
 def _decided(chunk: StoredChunk, outcome: Outcome, parts: Sequence[Part]) -> int:

@@ -92,7 +92,7 @@ def ledger_path(environ: Mapping[str, str], *, sandbox: bool = False) -> tuple[P
     path = _ledger_file(named) if named else platformdirs.user_state_path("inro-campaigns") / "ledger.db"
     if sandbox:
         path = path.with_name(f"{path.stem}-sandbox{path.suffix}")
-    return path, not named
+    return path.resolve(), not named  # so that a link to a ledger has that ledger's locks
 
 
 def _ledger_file(named: str) -> Path:

@@ -14,6 +14,7 @@ import time
 from collections import deque
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import dataclass
 from math import ceil
 
 from asyncio_throttle.throttler import Throttler
@@ -23,6 +24,14 @@ from campaigns.model import Rate
 SUB_WINDOW_SECONDS = 0.1
 SLOWEST = 1 / 32  # of the rate asked for, after 429s
 RECOVERY = 1 / 50  # of the rate asked for, regained with every call that is accepted
+
+
+@dataclass(frozen=True, slots=True)
+class Permit:
+    """A call that may leave: the moments at which the windows have counted it."""
+
+    calls: float
+    spread: float
 
 
 class Throttle:
@@ -44,6 +53,11 @@ class Throttle:
         return self._paused_until
 
     @property
+    def burst(self) -> int:
+        """How many calls may leave at once: those of a tenth of a second."""
+        return int(self._spread.rate_limit)
+
+    @property
     def share(self) -> float:
         """The part of the rate asked for that is used now, 1 unless the API answered 429 lately."""
         return self._share
@@ -58,7 +72,7 @@ class Throttle:
             if self._recipients:
                 self._recipients.charge(recipients, moment)
 
-    async def acquire(self, recipients: int) -> None:
+    async def acquire(self, recipients: int) -> Permit:
         """Returns when a call to so many recipients may leave. Calls that wait are served in order."""
         async with self._turn:
             while (wait := self._wait_seconds(recipients)) > 0:
@@ -67,6 +81,12 @@ class Throttle:
             await self._spread.acquire()
             if self._recipients:
                 self._recipients.charge(recipients, time.monotonic())
+            return Permit(calls=self._calls.newest, spread=self._spread.newest)
+
+    def confirm(self, permit: Permit) -> None:
+        """The call leaves only now, a slow disk having held it up: the windows count it from here."""
+        self._calls.move(permit.calls)
+        self._spread.move(permit.spread)
 
     def pause(self, seconds: float) -> None:
         """No call leaves for so many seconds; a longer pause that is under way stays."""
@@ -127,8 +147,18 @@ class _Window(Throttler):
             return 0.0
         return max(0.0, sent[-self.rate_limit] + float(self.period) + self.MARGIN_SECONDS - now)
 
+    @property
+    def newest(self) -> float:
+        return self._task_logs[-1]
+
     def remember(self, moment: float) -> None:
         self._task_logs.append(moment)
+
+    def move(self, moment: float) -> None:
+        """Counts a call from now on that was counted at that moment."""
+        if moment in self._task_logs:  # else a change of the rate has emptied the window meanwhile
+            self._task_logs.remove(moment)
+            self._task_logs.append(time.monotonic())
 
 
 class _Budget:

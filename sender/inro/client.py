@@ -10,6 +10,8 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import ExitStack, asynccontextmanager
 from importlib.metadata import version
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from pydantic import SecretStr
@@ -134,10 +136,19 @@ async def connect(*, api_url: str, token: SecretStr, timeout_seconds: float) -> 
         headers=headers,
         timeout=aiohttp.ClientTimeout(total=None),
         trace_configs=[_trace()],
-        trust_env=api_url.startswith("https:"),  # plain http never leaves this machine, so it passes no proxy either
+        proxy=_proxy(api_url),
+        trust_env=False,  # it would read ~/.netrc, too, whose entries collide with our own Authorization header
         cookie_jar=aiohttp.DummyCookieJar(),
     ) as session:
         yield InroClient(session, api_url, token, timeout_seconds)
+
+
+def _proxy(api_url: str) -> str | None:
+    """The proxy of the environment; none for plain http, which never leaves this machine."""
+    parts = urlsplit(api_url)
+    if parts.scheme != "https" or proxy_bypass(parts.hostname or ""):
+        return None
+    return getproxies().get("https")
 
 
 def _version() -> str:

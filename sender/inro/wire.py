@@ -24,7 +24,7 @@ SINGULAR = {
     IdentifierKind.EMAIL: "contact_email",
 }
 PLURAL = {kind: f"{name}s" for kind, name in SINGULAR.items()}
-REFUSAL_LISTS = ("invalid", "rejected", "not_found", "errors", "recipients", *PLURAL.values())  # assumed
+REFUSAL_LISTS = ("invalid", "rejected", "not_found", "errors")  # assumed
 REASON_LIMIT = 300
 REPLY_HEADERS = ("content-type", "retry-after", "date", "x-request-id")
 
@@ -213,7 +213,7 @@ def _not_found(said: Mapping[str, Any], addresses: Sequence[int | str]) -> tuple
     ours = {str(address) for address in addresses}
     named = tuple(dict.fromkeys(name for name in _names(said.get("not_found")) if name in ours))
     told, accepted = _count(said.get("not_found_count")), _count(said.get("accepted_count"))
-    if told is None and accepted is not None and not named:
+    if told is None and accepted is not None:
         told = len(addresses) - accepted
     return named, min(max(told or 0, len(named)), len(addresses))
 

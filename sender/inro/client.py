@@ -108,9 +108,11 @@ class InroClient:
         token = self._token.get_secret_value()
         return text.replace(token, "[token]") if len(token) >= SECRET_LENGTH else text
 
-    async def _exchange(self, method: str, path: str, call: _Call, options: Mapping[str, Any]) -> None:
+    async def _exchange(self, method: str, path: str, call: _Call, options: dict[str, Any]) -> None:
+        # Not among the session's headers: those aiohttp shows to a proxy as well.
+        headers = {"Authorization": f"Bearer {self._token.get_secret_value()}", **options.pop("headers", {})}
         async with self._session.request(
-            method, self._api_url + path, allow_redirects=False, trace_request_ctx=call, **options
+            method, self._api_url + path, allow_redirects=False, trace_request_ctx=call, headers=headers, **options
         ) as response:
             call.status = response.status
             call.headers = {name: response.headers[name] for name in REPLY_HEADERS if name in response.headers}
@@ -127,10 +129,7 @@ async def connect(*, api_url: str, token: SecretStr, timeout_seconds: float) -> 
     timeout_seconds   for one message, from the first byte written to the last byte of the reply; uploads have 600 s
     """
     connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=IDLE_SECONDS)
-    headers = {
-        "Authorization": f"Bearer {token.get_secret_value()}",
-        "User-Agent": f"inro-campaigns/{_version()}",
-    }
+    headers = {"User-Agent": f"inro-campaigns/{_version()}"}
     async with aiohttp.ClientSession(
         connector=connector,
         headers=headers,

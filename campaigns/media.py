@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final, NoReturn
 from urllib.parse import unquote, urlsplit
 
+from campaigns.audience import SourceStamp, stamp
 from campaigns.errors import MediaError, Place, Problem
 from campaigns.model import Campaign, MediaMessage
 from campaigns.model.fields import shown
@@ -90,6 +91,13 @@ class MediaFile:
     """Its length in bytes."""
     sha256: str
     """The digest of its content, in hex."""
+    stamp: SourceStamp | None = None
+    """The state of the file from before it was read, to tell whether it has changed since."""
+
+    @property
+    def is_unchanged(self) -> bool:
+        """Whether the file is still as it was when it was read."""
+        return stamp(self.path) == self.stamp
 
 
 def check_media(campaign: Campaign) -> None:
@@ -110,7 +118,7 @@ def open_media(path: Path, type: str, *, place: Place | None = None) -> MediaFil
     Raises MediaError, at `place` or else at the file itself: missing, unreadable, empty, too large, an extension
     that Instagram does not take, or content that is not what the extension says.
     """
-    place, limit = place or Place(file=str(path)), LIMITS[type]
+    place, limit, before = place or Place(file=str(path)), LIMITS[type], stamp(path)
     format = _format_named(path.suffix.removeprefix("."), path.name, type, place)
     digest, size, head = hashlib.sha256(), 0, b""
     try:
@@ -123,7 +131,7 @@ def open_media(path: Path, type: str, *, place: Place | None = None) -> MediaFil
         reason = (getattr(error, "strerror", None) or str(error)).lower()
         _refuse(place, f"{path} can't be read: {reason}; accepted is a file on this machine")
     _check_content(path, format, limit, size, head, place)
-    return MediaFile(path=path, content_type=format.content_type, size=size, sha256=digest.hexdigest())
+    return MediaFile(path=path, content_type=format.content_type, size=size, sha256=digest.hexdigest(), stamp=before)
 
 
 def _check_address(url: str, type: str, place: Place) -> None:

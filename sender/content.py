@@ -15,7 +15,7 @@ import structlog
 from campaigns.media import MediaFile, check_media, open_media
 from campaigns.model import Campaign, MediaMessage, ShareMessage, TextMessage
 from sender import logs
-from sender.errors import InputError
+from sender.errors import InputError, SendingStopped
 from sender.inro.account import Account
 from sender.inro.wire import Content, FilePart
 from sender.ledger import Ledger
@@ -100,6 +100,8 @@ class ContentMaker:
             return known
         part = FilePart(field="file", path=file.path, content_type=file.content_type)
         uploaded = await self.account.upload(part)
+        if not file.is_unchanged:  # what was uploaded may be another file than the one that was checked
+            raise SendingStopped(f"{file.path} has changed since it was checked: start again to send what it is now")
         self.log.info(logs.MEDIA_UPLOADED, url=uploaded.url, bytes=file.size)
         if uploaded.url:
             await self.ledger.keep_media_url(self.account_id, file.sha256, uploaded.url, time.time())

@@ -72,7 +72,10 @@ async def _run(ledger: Ledger, name: str | None) -> Run:
 
 
 async def _report(path: Path, ledger: Ledger, run: Run) -> Report:
-    report = make_report(run, await ledger.totals(run.id), now=time.time())
-    if run.state is RunState.RUNNING and holder(path, run.name) is None:
+    is_sent = run.session_started_at is not None and holder(path, run.name) is not None
+    # A sender that died worked until its last call.
+    now = time.time() if is_sent else await ledger.last_call_at(run.id) or run.session_started_at or 0.0
+    report = make_report(run, await ledger.totals(run.id), now=now)
+    if run.state is RunState.RUNNING and not is_sent:
         return replace(report, state=RunState.INTERRUPTED, reason="its sender died; the same command goes on")
     return report

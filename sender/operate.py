@@ -11,10 +11,11 @@ from sender.errors import InputError, RunHeld
 from sender.ledger import Command, Ledger, Run
 from sender.ledger.lock import run_lock
 from sender.look import existing_run
-from sender.outcome import Lever
+from sender.outcome import ChunkState, Lever
 
 PATIENCE_SECONDS = 5.0
 LOOK_SECONDS = 0.1
+IN_DOUBT = (ChunkState.UNKNOWN, ChunkState.SENDING)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,14 +37,11 @@ async def pull(ledger: Path, run: str, lever: Lever, argument: str = "") -> Pull
     if lever is Lever.RATE:
         argument = _rate(argument)
     async with existing_run(ledger, run) as (opened, found):
+        await _check_chunk(opened, found, lever, argument)
         command = await opened.give(found.id, lever, argument, _user(), time.time())
-        try:
-            with run_lock(ledger, found.name):
-                await _obey_all(opened, found)
-                by_sender = False
-        except RunHeld:
-            by_sender = True
-            await _wait_for_sender(opened, command)
+        by_sender = not await _obey_without_sender(ledger, opened, found)
+        if by_sender:
+            by_sender = await _wait_for_sender(ledger, opened, found, command)
         command = await _again(opened, command)
         return Pulled(
             run=found.name,
@@ -54,15 +52,26 @@ async def pull(ledger: Path, run: str, lever: Lever, argument: str = "") -> Pull
         )
 
 
-async def _obey_all(ledger: Ledger, run: Run) -> None:
-    for command in await ledger.open_commands(run.id):
-        await ledger.obey(command, time.time())
+async def _obey_without_sender(path: Path, ledger: Ledger, run: Run) -> bool:
+    """Obeys in the place of a sender; False when the run has one."""
+    try:
+        with run_lock(path, run.name):
+            await ledger.strand(run.id, time.time())
+            for command in await ledger.open_commands(run.id):
+                await ledger.obey(command, time.time())
+            return True
+    except RunHeld:
+        return False
 
 
-async def _wait_for_sender(ledger: Ledger, command: Command) -> None:
+async def _wait_for_sender(path: Path, ledger: Ledger, run: Run, command: Command) -> bool:
+    """Waits until the sender has obeyed; False when it ended without, and this process obeyed instead."""
     until = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < until and (await _again(ledger, command)).obeyed_at is None:  # noqa: ASYNC110 – another process
+    while time.monotonic() < until:
+        if (await _again(ledger, command)).obeyed_at is not None:
+            return True
         await asyncio.sleep(LOOK_SECONDS)
+    return not await _obey_without_sender(path, ledger, run)
 
 
 async def _again(ledger: Ledger, command: Command) -> Command:
@@ -81,3 +90,12 @@ def _user() -> str:
         return getpass.getuser()
     except (OSError, KeyError):
         return "somebody"  # a container's user id without a name
+
+
+async def _check_chunk(ledger: Ledger, run: Run, lever: Lever, argument: str) -> None:
+    if lever not in (Lever.RESEND, Lever.ASSUME_SENT) or not argument:
+        return
+    unknown = [leaf.id for leaf in await ledger.leaves(run.id) if leaf.state in IN_DOUBT]
+    if int(argument) not in unknown:
+        known = ", ".join(map(str, unknown[:20])) or "none"
+        raise InputError(f"chunk {argument} of {run.name} is not unknown; unknown are: {known}")

@@ -13,14 +13,14 @@ from typing import BinaryIO
 
 import structlog
 
-from campaigns.audience import AudienceReading, Recipient, read_audience, stamp
+from campaigns.audience import AudienceReading, Recipient, read_audience, stamp, tied_keys
 from campaigns.audience.sources import display_name
 from campaigns.model import Campaign
 from campaigns.plan import Chunk, plan_chunks
 from sender import logs
 from sender.errors import InputError, RunMismatch
-from sender.ledger import Ledger, NewRun, Plan, Run
-from sender.outcome import RunState
+from sender.ledger import Ledger, NewRun, Part, Plan, Run
+from sender.outcome import ChunkState, RunState
 from sender.report import spelled
 
 CHUNKS_AT_ONCE = 20
@@ -75,27 +75,6 @@ async def planned_run(order: Order, ledger: Ledger, log: structlog.typing.Filter
     return run
 
 
-async def name_of_new(campaign: Campaign, origin: str, ledger: Ledger) -> str:
-    """The name of an `--only-new` run: an unfinished one goes on, else the next free of `NAME+2`, `NAME+3`, …"""
-    base = campaign.campaign
-    runs = [run for run in await ledger.runs() if run.campaign == base and _is_sealed(run)]
-    if not any((run.origin, run.account) == (origin, campaign.account) for run in runs):
-        return base
-    numbers = {int(run.name.removeprefix(f"{base}+")): run for run in runs if _is_numbered(run.name, base)}
-    newest = max(numbers, default=1)
-    if newest in numbers and numbers[newest].state not in (RunState.COMPLETED, RunState.CANCELLED):
-        return numbers[newest].name
-    return f"{base}+{newest + 1}"
-
-
-def _is_numbered(name: str, base: str) -> bool:
-    return name.startswith(f"{base}+") and name.removeprefix(f"{base}+").isdecimal()
-
-
-def _is_sealed(run: Run) -> bool:
-    return run.state is not RunState.PLANNING
-
-
 # A new plan
 
 
@@ -140,7 +119,9 @@ async def _fill(order: Order, draft: Run, ledger: Ledger) -> Plan:
             planned += sum(len(chunk.recipients) for chunk in batch)
             await _keep_ties(ledger, draft, ties, at_least=TIES_AT_ONCE)
         await _keep_ties(ledger, draft, ties, at_least=1)
-    counts = {**asdict(reading.counts), "already_planned": fresh.already_planned}
+    late = await _drop_tied(ledger, draft, known) if known else 0
+    planned -= late
+    counts = {**asdict(reading.counts), "already_planned": fresh.already_planned + late}
     return Plan(
         audience_fingerprint=reading.fingerprint,
         sources=reading.sources,
@@ -148,6 +129,21 @@ async def _fill(order: Order, draft: Run, ledger: Ledger) -> Plan:
         counts=counts,
         planned=planned,
     )
+
+
+async def _drop_tied(ledger: Ledger, draft: Run, known: frozenset[str] | set[str]) -> int:
+    """Takes out of the draft whom a later row of the same files ties to somebody known; returns how many."""
+    chunks = [chunk async for chunk in ledger.chunks(draft.id, [ChunkState.PENDING])]
+    recipients = [recipient for chunk in chunks for recipient in chunk.recipients]
+    tied = tied_keys(known, [*recipients, *[row async for row in ledger.ties(draft.id)]])
+    dropped = 0
+    for chunk in chunks:
+        kept = tuple(recipient for recipient in chunk.recipients if tied.isdisjoint(recipient.keys()))
+        if len(kept) < chunk.size:
+            parts = [Part(recipients=kept, first=chunk.first)] if kept else []
+            await ledger.split(chunk, parts, time.time())
+            dropped += chunk.size - len(kept)
+    return dropped
 
 
 async def _keep_ties(ledger: Ledger, draft: Run, ties: list[Recipient], *, at_least: int) -> None:
@@ -240,12 +236,14 @@ async def _check_same(order: Order, run: Run, ledger: Ledger, log: structlog.typ
     check_expected(run.plan.planned, order.expect)
     if not order.only_new:
         await _check_audience(order, run, ledger, log)
+    elif not _is_unread(order, run):
+        order.on_notice(f"{run.name} goes on with its plan; run this once more for whoever is new since it was made.")
 
 
 async def _check_audience(order: Order, run: Run, ledger: Ledger, log: structlog.typing.FilteringBoundLogger) -> None:
     spec, paths = audience_spec(order.campaign), order.campaign.audience.csv
     stamps = tuple(stamp(path) for path in paths)
-    if spec == run.audience_spec and stamps == run.plan.sources:
+    if _is_unread(order, run):
         return
     gone = [path for path, found in zip(paths, stamps, strict=True) if found is None]
     if spec == run.audience_spec and gone:
@@ -258,6 +256,12 @@ async def _check_audience(order: Order, run: Run, ledger: Ledger, log: structlog
     if reading.fingerprint != run.plan.audience_fingerprint:
         _refuse(run, _difference(run, reading))
     await ledger.keep_sources(run.id, spec, reading.sources)
+
+
+def _is_unread(order: Order, run: Run) -> bool:
+    """Whether the CSVs and the section about them are as they were planned, so that nothing has to be read again."""
+    stamps = tuple(stamp(path) for path in order.campaign.audience.csv)
+    return audience_spec(order.campaign) == run.audience_spec and stamps == run.plan.sources
 
 
 def _exhaust(reading: AudienceReading) -> None:

@@ -65,6 +65,14 @@ class Report:
         }
 
 
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """How a `send` ended: what is true of the run now, and the signal that ended it, if one did."""
+
+    report: Report
+    signal: int | None = None
+
+
 def make_report(run: Run, totals: Totals, *, now: float) -> Report:
     """The report of a run with these totals; `now` counts the seconds of a session that is under way."""
     recipients = {state: totals.recipients.get(ChunkState(state), 0) for state in CHUNK_STATES}

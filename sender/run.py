@@ -9,8 +9,9 @@ from sender import content, logs, planning
 from sender.errors import InputError
 from sender.ledger import Ledger, open_ledger
 from sender.ledger.lock import run_lock
-from sender.report import nothing_new
-from sender.session import Ended, Options, Session, View
+from sender.naming import name_of_new
+from sender.report import Ended, nothing_new
+from sender.session import Options, Session, View
 from sender.settings import Settings
 from sender.signals import Interrupted, Signals
 
@@ -34,7 +35,7 @@ async def send_campaign(
         except asyncio.CancelledError:
             if signals.received is None:
                 raise
-            raise Interrupted(signals.received) from None
+            raise Interrupted(signals.received, has_begun=signals.has_begun) from None
 
 
 def _refuse_unkept(campaign: Campaign, options: Options) -> None:
@@ -62,7 +63,7 @@ async def _in_ledger(
 ) -> Ended:
     name = options.run or campaign.campaign
     if options.only_new and not options.run:
-        name = await planning.name_of_new(campaign, settings.origin, ledger)
+        name = await name_of_new(campaign, settings.origin, ledger)
     log = logs.get_logger(run=name, campaign=campaign.campaign)
     order = planning.Order(
         campaign=campaign,

@@ -7,7 +7,6 @@ from typing import BinaryIO, Protocol
 
 import structlog
 
-from campaigns.audience import stamp
 from campaigns.media import MediaFile
 from campaigns.model import Campaign, Rate
 from sender import content, logs
@@ -23,7 +22,7 @@ from sender.ledger import Ledger, Position, Run
 from sender.listener import Listener
 from sender.outcome import ChunkState, RunState
 from sender.pool import Pool, Watcher
-from sender.report import Report, make_report, nothing_left, stranded_notice
+from sender.report import Ended, Report, make_report, nothing_left, stranded_notice
 from sender.retry import Policy, Tally
 from sender.settings import Settings
 from sender.signals import Signals
@@ -66,14 +65,6 @@ class Options:
     stdin: BinaryIO | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Ended:
-    """How a `send` ended: what is true of the run now, and the signal that ended it, if one did."""
-
-    report: Report
-    signal: int | None = None
-
-
 @dataclass(kw_only=True)
 class Session:
     """One sealed run, under its lock, from the first pending chunk to the report."""
@@ -89,10 +80,12 @@ class Session:
     log: structlog.typing.FilteringBoundLogger
     reason: str = field(default="", init=False)
     listener: Listener | None = field(default=None, init=False)
+    was_cancelled: bool = field(default=False, init=False)
 
     async def send(self) -> Ended:
         await self._listener(None).obey()
         self.run = await self._fresh_run()
+        self.was_cancelled = self.run.state is RunState.CANCELLED
         suppression = Suppression(self.run, self.campaign.audience, self.ledger, self.log)
         await suppression.apply()
         limit = self.options.limit
@@ -106,6 +99,7 @@ class Session:
         return Ended(report=await self._finish(), signal=self.signals.received)
 
     async def _work(self, suppression: Suppression, until: Position | None) -> None:
+        self.signals.has_begun = True
         stranded = await self.ledger.start_session(self.run.id, time.time())
         report = await self._report()
         if stranded:
@@ -122,6 +116,10 @@ class Session:
                 await self._pool(client, message, suppression, until)
         except SendingStopped as error:
             self.reason = str(error)
+        except InputError as error:  # the API knows no such post
+            self.reason = str(error)
+            await self._end(RunState.STOPPED)
+            raise
         except asyncio.CancelledError:
             if self.signals.received is None:
                 raise
@@ -153,12 +151,7 @@ class Session:
         pool = Pool(
             backlog=Backlog(self.ledger, self.run.id, until=until),
             ledger=self.ledger,
-            messenger=InroMessenger(
-                client=client,
-                content=message,
-                key=self.run.key,
-                stamp=stamp(message.file.path) if message.file else None,
-            ),
+            messenger=InroMessenger(client=client, content=message, key=self.run.key, file=self.file),
             throttle=throttle,
             policy=self._policy,
             tally=await self._tally(),
@@ -167,6 +160,7 @@ class Session:
             log=self.log,
         )
         if self.run.held:
+            self.view.notice(f"{self.run.name} is paused: `campaign resume {self.run.name}` lifts that.")
             pool.hold()
         with self.signals.gently(lambda: self._finish_in_flight(pool)):
             async with asyncio.TaskGroup() as group:
@@ -207,7 +201,7 @@ class Session:
         )
 
     async def _throttle(self) -> Throttle:
-        """The account's rate, with what other sessions sent lately counted in."""
+        """The account's rate, with what was sent before this session began counted in."""
         delivery = self.campaign.delivery
         rate = self.options.rate or (Rate.parse(self.run.rate) if self.run.rate else delivery.rate)
         throttle = Throttle(rate, delivery.recipients)
@@ -245,13 +239,14 @@ class Session:
             )
 
     async def _finish(self) -> Report:
-        """Writes down how the session ended."""
+        """Writes down how the session ended; a further signal changes nothing about that."""
+        self.signals.is_over = True
         totals = await self.ledger.totals(self.run.id)
         is_pending = bool(totals.chunks.get(ChunkState.PENDING))
         listener = self.listener
         if self.reason:
             state = RunState.STOPPED
-        elif listener and listener.is_cancelled and not is_pending:
+        elif not is_pending and (self.was_cancelled or (listener and listener.is_cancelled)):
             state = RunState.CANCELLED
         elif is_pending and listener and listener.is_held:
             state = RunState.PAUSED

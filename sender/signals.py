@@ -10,18 +10,26 @@ CAUGHT = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupted(Exception):
-    """A signal ended the command before anything was sent."""
+    """A signal ended the command; `has_begun` says whether it had begun to send."""
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, *, has_begun: bool = False) -> None:
         self.number = number
-        super().__init__(f"interrupted by {signal.Signals(number).name}; nothing was sent")
+        outlook = "`campaign status` tells what was sent" if has_begun else "nothing was sent"
+        super().__init__(f"interrupted by {signal.Signals(number).name}; {outlook}")
 
 
 class Signals:
-    """A signal cancels the task that entered the context; inside `gently` the first one only asks it to stop."""
+    """A signal cancels the task that entered the context; inside `gently` the first one only asks it to stop.
+
+    received    the first signal that came
+    has_begun   set by whoever begins to send
+    is_over     set when a signal has nothing more to interrupt
+    """
 
     def __init__(self) -> None:
         self.received: int | None = None
+        self.has_begun = False
+        self.is_over = False
         self._stop: Callable[[], None] | None = None
         self._task: asyncio.Task[object] | None = None
 
@@ -45,6 +53,8 @@ class Signals:
             self._stop = None
 
     def _receive(self, number: int) -> None:
+        if self.is_over:
+            return
         is_first = self.received is None
         self.received = self.received or number
         if is_first and self._stop:

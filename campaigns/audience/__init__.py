@@ -1,6 +1,6 @@
 """Who gets the message: CSV files -> recipients and rejected rows, as a stream."""
 
-from campaigns.audience.exclusions import excluded_keys, listed_keys
+from campaigns.audience.exclusions import excluded_keys, listed_keys, tied_keys
 from campaigns.audience.identifiers import normal_email, normal_id, normal_username
 from campaigns.audience.reading import AudienceReading, read_audience
 from campaigns.audience.recipients import Counts, Recipient, RejectedRow
@@ -19,4 +19,5 @@ __all__ = [
     "normal_username",
     "read_audience",
     "stamp",
+    "tied_keys",
 ]

@@ -11,7 +11,8 @@ from sender.cli.options import as_json, campaign_file, load, print_json, run_asy
 
 if TYPE_CHECKING:
     from campaigns.model import Campaign, Rate
-    from sender.session import Ended, Options
+    from sender.report import Ended
+    from sender.session import Options
 
 
 @click.command()

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from campaigns.audience import SourceStamp, stamp
+from campaigns.media import MediaFile
 from sender.inro import wire
 from sender.inro.client import InroClient
 from sender.inro.wire import Content, Request
@@ -17,13 +17,13 @@ class InroMessenger:
     client    the account's connections
     content   the message as the API takes it
     key       the run's random key, with which its idempotency keys begin
-    stamp     the state of the content's file as it was checked, if it has one
+    file      the content's file as it was checked, if it has one
     """
 
     client: InroClient
     content: Content
     key: str
-    stamp: SourceStamp | None = None
+    file: MediaFile | None = None
 
     def request(self, chunk: StoredChunk) -> Request:
         """The call that sends this chunk."""
@@ -32,8 +32,8 @@ class InroMessenger:
 
     async def send(self, chunk: StoredChunk, request: Request) -> Outcome:
         """What became of the call."""
-        if request.file and stamp(request.file.path) != self.stamp:
-            reason = f"{request.file.path} has changed or gone since the run was started: put it back as it was"
+        if request.file and self.file and not self.file.is_unchanged:
+            reason = f"{self.file.path} has changed or gone since it was checked: put it back as it was"
             return Outcome(chunk=ChunkState.PENDING, then=Then.STOP, reason=reason)
         return wire.outcome(await self.client.send(request), chunk.addresses)
 

@@ -55,6 +55,12 @@ class Ledger(Protocol):
     async def end_session(self, run_id: int, state: RunState, reason: str, now: float) -> int:
         """Marks the run as ended in `state`; what is still `sending` becomes `unknown`. Returns how many recipients."""
 
+    async def strand(self, run_id: int, now: float) -> int:
+        """Marks as `unknown` what a sender that died was sending. Returns how many recipients."""
+
+    async def last_call_at(self, run_id: int) -> float | None:
+        """When the run's last call ended, or began, if its end is not known."""
+
     async def keep_content(self, run_id: int, content: Mapping[str, object]) -> None:
         """Freezes the message as it is sent, uploads and look-ups done."""
 
@@ -128,7 +134,7 @@ class Ledger(Protocol):
         """Sums over the run's leaves."""
 
     async def calls(self, run_id: int) -> list[Call]:
-        """The last call of each leaf that had one, in the order of the calls."""
+        """The last call of each accepted or unknown leaf, in the order of the calls; a part's may be its parent's."""
 
     def chunks(self, run_id: int, states: Iterable[ChunkState]) -> AsyncGenerator[StoredChunk]:
         """The run's leaves in plan order, with their recipients, those in the given states only."""

@@ -28,7 +28,7 @@ def start_session(connection: apsw.Connection, run_id: int, now: float) -> int:
         """,
         (now, run_id),
     )
-    return _strand(connection, run_id, "the sender died while this was being sent", now)
+    return strand(connection, run_id, now)
 
 
 def end_session(connection: apsw.Connection, run_id: int, state: RunState, reason: str, now: float) -> int:
@@ -42,6 +42,11 @@ def end_session(connection: apsw.Connection, run_id: int, state: RunState, reaso
         (state, reason, now, now, now, run_id),
     )
     return _strand(connection, run_id, "the sender was stopped before the reply came", now)
+
+
+def strand(connection: apsw.Connection, run_id: int, now: float) -> int:
+    """Marks as unknown what a sender that died was sending; returns how many recipients."""
+    return _strand(connection, run_id, "the sender died while this was being sent", now)
 
 
 def claim(connection: apsw.Connection, chunk_id: int, now: float) -> Attempt | None:

@@ -23,6 +23,18 @@ CHUNK = """
     select chunk.id, run_id, first, kind, size, state, not_found_count, not_found, status, reason, decided_at
     from chunk
 """
+# A part that was never sent itself is in doubt, or accepted, by its parent's call.
+LAST_CALLS = """
+    with recursive line (leaf, id) as (
+        select id, id from chunk where run_id = ? and state in ('accepted', 'unknown')
+        union all
+        select leaf, parent_id from line join chunk using (id)
+        where parent_id is not null and not exists (select 1 from attempt where chunk_id = chunk.id)
+    )
+    select chunk.id, state, size, max(sent_at), chunk.reason, batch_task_id
+    from line join attempt on attempt.chunk_id = line.id join chunk on chunk.id = line.leaf
+    group by chunk.id order by max(attempt.id)
+"""
 COMMAND = "select id, run_id, lever, argument, user, given_at, obeyed_at, recipients from command"
 
 

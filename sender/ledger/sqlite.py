@@ -8,7 +8,7 @@ from typing import Any
 
 import apsw
 
-from campaigns.audience import Recipient, SourceStamp
+from campaigns.audience import Recipient, SourceStamp, tied_keys
 from campaigns.plan import Chunk
 from sender.ledger import calls, database, levers
 from sender.ledger.packing import pack, unpack
@@ -16,6 +16,7 @@ from sender.ledger.records import START, Attempt, Call, Command, NewRun, Part, P
 from sender.ledger.rows import (
     CHUNK,
     COMMAND,
+    LAST_CALLS,
     RUN,
     as_json,
     as_stamps,
@@ -138,7 +139,12 @@ class SqliteLedger:
             for (packed,) in connection.execute(query, (campaign, account_id)):
                 for recipient in unpack(packed):
                     keys.update(recipient.keys())
-            return keys
+            ties = """
+                select packed from tie join run on run.id = run_id
+                where campaign = ? and account_id = ? and state <> 'planning'
+            """
+            rows = [row for (packed,) in fetch(connection, ties, campaign, account_id) for row in unpack(packed)]
+            return tied_keys(keys, rows)
 
         return await self._writer.run(work, writes=False)
 
@@ -149,6 +155,16 @@ class SqliteLedger:
 
     async def end_session(self, run_id: int, state: RunState, reason: str, now: float) -> int:
         return await self._writer.run(lambda connection: calls.end_session(connection, run_id, state, reason, now))
+
+    async def strand(self, run_id: int, now: float) -> int:
+        return await self._writer.run(lambda connection: calls.strand(connection, run_id, now))
+
+    async def last_call_at(self, run_id: int) -> Any:
+        query = """
+            select max(sent_at + coalesce(attempt.seconds, 0)) from attempt join chunk on chunk.id = chunk_id
+            where run_id = ?
+        """
+        return (await self._read(query, run_id))[0][0]
 
     async def keep_content(self, run_id: int, content: Mapping[str, object]) -> None:
         await self._write("update run set content = ? where id = ?", as_json(content), run_id)
@@ -254,11 +270,6 @@ class SqliteLedger:
         return await self._writer.run(work, writes=False)
 
     async def calls(self, run_id: int) -> list[Call]:
-        query = """
-            select chunk.id, state, size, max(sent_at), chunk.reason, batch_task_id
-            from chunk join attempt on attempt.chunk_id = chunk.id
-            where run_id = ? and state <> 'split' group by chunk.id order by max(attempt.id)
-        """
         return [
             Call(
                 chunk_id=chunk_id,
@@ -268,7 +279,7 @@ class SqliteLedger:
                 reason=reason,
                 batch_task_id=batch_task_id,
             )
-            for chunk_id, state, size, sent_at, reason, batch_task_id in await self._read(query, run_id)
+            for chunk_id, state, size, sent_at, reason, batch_task_id in await self._read(LAST_CALLS, run_id)
         ]
 
     async def chunks(self, run_id: int, states: Iterable[ChunkState]) -> AsyncGenerator[StoredChunk]:

@@ -133,3 +133,57 @@ def test_a_second_sender_is_told_who_holds_the_run(tmp_path: Path) -> None:
         assert second.code == 5
         assert f"process {running.process.pid} on " in second.err
         assert sandbox.stats()["messages"]["accepted"] == 1
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("username,email\nmaria,\nmaria,maria@example.com\n", "username,email\n,maria@example.com\nnew_one,\n"),
+        ("username,email\nmaria,\n", "username,email\n,maria@example.com\nmaria,maria@example.com\nnew_one,\n"),
+    ],
+    ids=["a row of the earlier audience", "a later row of the new audience"],
+)
+def test_only_new_knows_a_person_by_whatever_any_row_ties_to_them(
+    campaign: Command, sandbox: Sandbox, tmp_path: Path, before: str, after: str
+) -> None:
+    assert campaign("send", write_campaign(tmp_path, before), "--yes").code == 0
+
+    extended = campaign("send", write_campaign(tmp_path, after), "--yes", "--only-new", "--json")
+
+    assert extended.code == 0
+    assert extended.json["recipients"]["planned"] == extended.json["recipients"]["accepted"] == 1
+    assert sorted(sandbox.stats()["deliveries"]) == ["username:maria", "username:new_one"]
+
+
+def test_an_unfinished_only_new_run_goes_on_and_says_that_others_are_new_since(
+    campaign: Command, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    slow = "{rate: 1000/s, chunk_size: 1, workers: 1}"
+    assert campaign("send", write_campaign(tmp_path, ["ann"], delivery=slow), "--yes").code == 0
+    two_more = write_campaign(tmp_path, ["ann", "bob", "cleo"], delivery=slow)
+    assert campaign("send", two_more, "--yes", "--only-new", "--limit", "1").code == 0
+    file = write_campaign(tmp_path, ["ann", "bob", "cleo", "dan"], delivery=slow)
+
+    going_on = campaign("send", file, "--yes", "--only-new")
+    assert "spring+2 goes on with its plan; run this once more for whoever is new since it was made." in going_on.err
+    assert campaign("send", file, "--yes", "--only-new").code == 0
+    assert sandbox.stats()["deliveries_total"] == 4
+    assert sandbox.stats()["most_to_one"] == 1
+
+
+def test_levers_on_a_run_whose_sender_died_decide_about_what_was_in_flight(tmp_path: Path) -> None:
+    file = write_campaign(tmp_path, PEOPLE, delivery="{rate: 1000/s, chunk_size: 50, workers: 2}")
+    with serving() as sandbox:
+        sandbox.faults = sandbox.faults.parse({"rate-hang": "1"})
+        campaign = pointed_at(sandbox, tmp_path)
+        running = campaign.start("send", file, "--yes")
+        running.wait_for(lambda: sandbox.stats()["deliveries_total"] == 100)
+        running.send_signal(signal.SIGKILL)
+        running.end()
+
+        assert "100 recipients assumed sent" in campaign("resolve", "spring", "--assume-sent").out
+        assert "100 recipients get nothing" in campaign("cancel", "spring").out
+        ended = campaign("status", "--json").json
+        assert ended["state"] == "cancelled"
+        assert ended["recipients"]["assumed_sent"] == ended["recipients"]["cancelled"] == 100
+        assert campaign("send", file, "--yes", "--json").json["state"] == "cancelled"

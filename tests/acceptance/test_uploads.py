@@ -270,6 +270,6 @@ def test_a_file_that_changes_while_it_is_sent_with_each_call_stops_the_sending(t
         ended = running.end()
 
     assert ended.code == 4
-    assert "has changed or gone since the run was started" in ended.json["reason"]
+    assert "has changed or gone since it was checked" in ended.json["reason"]
     assert ended.json["recipients"]["pending"] > 0
     assert ended.json["recipients"]["unknown"] == 0

@@ -1,12 +1,13 @@
 """One campaign run from start to report: the only place where the parts are put together."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 
 from campaigns.media import MediaFile
 from campaigns.model import Campaign
 from sender import content, logs, planning
-from sender.errors import InputError
+from sender.errors import InputError, LedgerError
 from sender.ledger import Ledger, open_ledger
 from sender.ledger.lock import run_lock
 from sender.naming import name_of_new
@@ -14,6 +15,8 @@ from sender.report import Ended, nothing_new
 from sender.session import Options, Session, View
 from sender.settings import Settings
 from sender.signals import Interrupted, Signals
+
+CLOCK_SLACK_SECONDS = 60.0
 
 
 async def send_campaign(
@@ -51,6 +54,17 @@ def _refuse_unkept(campaign: Campaign, options: Options) -> None:
         raise InputError("which occurrence this is has to be said: add --run NAME; nothing was sent", place=place)
 
 
+async def _check_clock(ledger: Ledger, account_id: int) -> None:
+    """Raises LedgerError when the clock has gone back: what was sent lately would seem yet to come, or long ago."""
+    now = time.time()
+    if ahead := await ledger.recent_sends(account_id, now + CLOCK_SLACK_SECONDS):
+        seconds = ahead[-1][0] - now
+        raise LedgerError(
+            f"this machine's clock is {seconds:,.0f} s behind the last call in the ledger: set it right, or the rate "
+            "and the times in the ledger can't be relied on; nothing was sent"
+        )
+
+
 async def _in_ledger(
     campaign: Campaign,
     settings: Settings,
@@ -78,6 +92,7 @@ async def _in_ledger(
         on_rows=view.rows,
         on_notice=view.notice,
     )
+    await _check_clock(ledger, await ledger.account_id(settings.origin, campaign.account))
     with run_lock(settings.ledger, name):
         run = await planning.planned_run(order, ledger, log)
         if run is None:

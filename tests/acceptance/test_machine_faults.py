@@ -1,7 +1,9 @@
 """Faults of the machine: nothing more is sent than the ledger can remember, and the operator is told."""
 
+import re
 import resource
 import signal
+import sqlite3
 import subprocess
 from pathlib import Path
 
@@ -98,3 +100,19 @@ def test_the_token_is_in_no_file_that_a_failing_run_leaves_behind(tmp_path: Path
         running.send_signal(signal.SIGKILL)
         running.end()
     assert not [path for path in tmp_path.rglob("*") if path.is_file() and TOKEN.encode() in path.read_bytes()]
+
+
+def test_a_clock_that_went_back_is_told_before_anything_more_is_sent(
+    campaign: Command, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    file = write_campaign(tmp_path, ["ann", "bob"], delivery="{rate: 1000/s, chunk_size: 1, workers: 1}")
+    assert campaign("send", file, "--yes", "--limit", "1").code == 0
+    with sqlite3.connect(tmp_path / "state" / "ledger.db") as ledger:
+        ledger.execute("update attempt set sent_at = sent_at + 7200")
+    ledger.close()
+
+    refused = campaign("send", file)
+
+    assert refused.code == 7
+    assert re.search(r"this machine's clock is 7,(1\d\d|200) s behind the last call in the ledger: set it", refused.err)
+    assert sandbox.stats()["deliveries_total"] == 1

@@ -45,3 +45,10 @@ def _without(chunk: StoredChunk, named: frozenset[str], outcome: Outcome) -> tup
         )
         for wanted, state in ((False, ChunkState.PENDING), (True, ChunkState.REJECTED))
     )
+
+
+def decided(chunk: StoredChunk, outcome: Outcome, parts: Sequence[Part]) -> int:
+    """How many recipients need no further call after this one."""
+    if parts:
+        return sum(len(part.recipients) for part in parts if part.state is not ChunkState.PENDING)
+    return 0 if outcome.chunk is ChunkState.PENDING else chunk.size

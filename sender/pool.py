@@ -17,7 +17,7 @@ import structlog
 
 from sender import logs
 from sender.backlog import Backlog
-from sender.halving import parts_of_refused
+from sender.halving import decided, parts_of_refused
 from sender.inro.wire import Request
 from sender.ledger import Attempt, Ledger, Part, StoredChunk
 from sender.outcome import ChunkState, Outcome, Then
@@ -131,14 +131,15 @@ class Pool:
             if parcel is None:
                 return
             await self._unheld.wait()
-            async with self._claiming:  # as soon as one more may be claimed
-                permit = await self._throttle.acquire(parcel.chunk.size)
+            await self._claiming.acquire()
+            permit = await self._throttle.acquire(parcel.chunk.size)
             if self._is_stopped:  # by this very task, which no await has told yet
                 return
             if self._doubt is None and self._unheld.is_set():
                 self._start(workers, parcel, permit)
                 continue
             self._returned.appendleft(parcel)
+            self._claiming.release()
             self._free.release()
             if self._doubt is not None:
                 await self._settle_doubt(workers)
@@ -166,9 +167,11 @@ class Pool:
     async def _deliver(self, parcel: _Parcel, permit: Permit) -> Outcome | None:
         try:
             # Cancelled in between, the chunk stays `sending`, which the end of the session turns into `unknown`.
-            async with self._claiming:
+            try:
                 attempt = await self._ledger.claim(parcel.chunk, time.time())
-                self._throttle.confirm(permit)
+            finally:
+                self._claiming.release()
+            self._throttle.confirm(permit)
             if attempt:
                 return await self._call(parcel, attempt)
             return None
@@ -190,12 +193,12 @@ class Pool:
         logs.chunk_outcome(log, outcome, parts=len(parts))
         if outcome.chunk is ChunkState.PENDING and outcome.then is not Then.STOP:
             self._returned.append(parcel)
-        self._watcher.settled(_decided(chunk, outcome, parts), outcome)
+        self._watcher.settled(decided(chunk, outcome, parts), outcome)
         self._follow(chunk, outcome, parts)
         return outcome
 
     def _follow(self, chunk: StoredChunk, outcome: Outcome, parts: Sequence[Part]) -> None:
-        self._tally = self._tally.after(outcome.chunk, _decided(chunk, outcome, parts))
+        self._tally = self._tally.after(outcome.chunk, decided(chunk, outcome, parts))
         if outcome.chunk is ChunkState.REJECTED and not self._tally.accepted and self._doubt is None:
             self._doubt = _Doubt.MESSAGE
         if too_many := self._tally.too_many_rejected(self._policy):
@@ -281,6 +284,7 @@ class Pool:
         if chunk is None:
             return None
         await self._free.acquire()
+        await self._claiming.acquire()
         while True:
             await self._unheld.wait()
             permit = await self._throttle.acquire(1)
@@ -288,13 +292,6 @@ class Pool:
                 break
         # A task of its own, so that a stop lets the call finish like any other.
         return await asyncio.shield(self._start(workers, self._parcel(chunk), permit))
-
-
-def _decided(chunk: StoredChunk, outcome: Outcome, parts: Sequence[Part]) -> int:
-    """How many recipients need no further call after this one."""
-    if parts:
-        return sum(len(part.recipients) for part in parts if part.state is not ChunkState.PENDING)
-    return 0 if outcome.chunk is ChunkState.PENDING else chunk.size
 
 
 _random = random.random  # jitter, no secret

@@ -9,6 +9,15 @@ from cronsim import CronSim
 from campaigns.clocks import local_time, moment
 from campaigns.model import Schedule, Weekday, Window
 
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Span:
+    """Some time in which a window is open, or closed, up to a moment in UTC."""
+
+    is_open: bool
+    until: datetime
+
+
 # Clocks were never put back by more (Antarctica/Troll: 2 h): the hours that are looked at twice to miss nothing.
 LONGEST_FOLD = timedelta(hours=3)
 DAY = timedelta(days=1)
@@ -53,12 +62,13 @@ def is_occurrence(schedule: Schedule, local: datetime) -> bool:
     return next(CronSim(schedule.cron, local - timedelta(seconds=1)), None) == local
 
 
-def opening(window: Window, now: datetime) -> datetime | None:
-    """When the window opens next, in UTC; None when it is open at that moment."""
-    spans = list(_spans(window, now))
-    if any(begin <= now < end for begin, end in spans):
-        return None
-    return min(begin for begin, end in spans if begin > now and begin < end)
+def span(window: Window, now: datetime) -> Span:
+    """Whether the window is open at that moment, and until when that stays so."""
+    spans = [(begin, end) for begin, end in _spans(window, now) if begin < end]
+    for begin, end in spans:
+        if begin <= now < end:
+            return Span(is_open=True, until=end)
+    return Span(is_open=False, until=min(begin for begin, _ in spans if begin > now))
 
 
 def _once(schedule: Schedule) -> Iterator[Occurrence]:

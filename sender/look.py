@@ -76,6 +76,6 @@ async def _report(path: Path, ledger: Ledger, run: Run) -> Report:
     # A sender that died worked until its last call.
     now = time.time() if is_sent else await ledger.last_call_at(run.id) or run.session_started_at or 0.0
     report = make_report(run, await ledger.totals(run.id), now=now)
-    if run.state is RunState.RUNNING and not is_sent:
+    if run.state in (RunState.RUNNING, RunState.SCHEDULED) and not is_sent:
         return replace(report, state=RunState.INTERRUPTED, reason="its sender died; the same command goes on")
     return report

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from dataclasses import dataclass, field
-from typing import BinaryIO, Protocol
+from typing import Protocol
 
 import structlog
 
@@ -20,6 +20,7 @@ from sender.inro.messenger import InroMessenger
 from sender.inro.wire import Content
 from sender.ledger import Ledger, Position, Run
 from sender.listener import Listener
+from sender.options import Options
 from sender.outcome import ChunkState, RunState
 from sender.pool import Pool, Watcher
 from sender.report import Ended, Report, make_report, nothing_left, stranded_notice
@@ -28,6 +29,7 @@ from sender.settings import Settings
 from sender.signals import Signals
 from sender.suppression import Suppression
 from sender.throttle import Throttle
+from sender.timekeeper import Timekeeper
 
 
 class View(Watcher, Protocol):
@@ -41,28 +43,6 @@ class View(Watcher, Protocol):
 
     def notice(self, text: str) -> None:
         """Something that a person should know."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Options:
-    """What one `send` asks for beyond its campaign file.
-
-    run        the run's name, None for the campaign's
-    only_new   send to those whom no run of the campaign has planned
-    expect     the number of recipients that the plan must have
-    limit      stop after the first so many recipients of the plan
-    strict     refuse an audience with rejected rows
-    rate       calls in a period, instead of the campaign file's
-    stdin      what `csv: "-"` reads
-    """
-
-    run: str | None = None
-    only_new: bool = False
-    expect: int | None = None
-    limit: int | None = None
-    strict: bool = False
-    rate: Rate | None = None
-    stdin: BinaryIO | None = None
 
 
 @dataclass(kw_only=True)
@@ -79,10 +59,15 @@ class Session:
     file: MediaFile | None
     log: structlog.typing.FilteringBoundLogger
     reason: str = field(default="", init=False)
+    timekeeper: Timekeeper = field(init=False)
     listener: Listener | None = field(default=None, init=False)
     was_cancelled: bool = field(default=False, init=False)
 
+    def __post_init__(self) -> None:
+        self.timekeeper = Timekeeper(self.campaign, self.run, self.ledger, self.log, self.view.notice)
+
     async def send(self) -> Ended:
+        await self.timekeeper.cancel_if_late(self.options.missed)
         await self._listener(None).obey()
         self.run = await self._fresh_run()
         self.was_cancelled = self.run.state is RunState.CANCELLED
@@ -157,16 +142,18 @@ class Session:
             tally=await self._tally(),
             workers=self.campaign.delivery.workers,
             watcher=self.view,
+            gate=self.timekeeper.gate,
             log=self.log,
         )
         if self.run.held:
             self.view.notice(f"{self.run.name} is paused: `campaign resume {self.run.name}` lifts that.")
-            pool.hold()
+            self.timekeeper.gate.hold()
         with self.signals.gently(lambda: self._finish_in_flight(pool)):
             async with asyncio.TaskGroup() as group:
                 beside = [
                     group.create_task(self._watch(suppression, pool)),
-                    group.create_task(self.listener.listen(pool, self._policy.max_wait_seconds)),
+                    group.create_task(self.listener.listen(pool, self.timekeeper.gate, self._policy.max_wait_seconds)),
+                    group.create_task(self.timekeeper.keep_deadline()),
                 ]
                 await pool.run()
                 for task in beside:

@@ -6,12 +6,12 @@ from typing import NoReturn
 
 import rich_click as click
 
-from sender.cli import authoring, levers, looking, media, sandbox, sending
+from sender.cli import authoring, levers, looking, media, sandbox, scheduling, sending
 
 click.rich_click.COMMAND_GROUPS = {
     "*": [
         {"name": "Write and check", "commands": ["init", "schema", "check", "plan"]},
-        {"name": "Send", "commands": ["test", "send"]},
+        {"name": "Send", "commands": ["test", "send", "schedule", "due"]},
         {"name": "Look", "commands": ["status", "runs", "report"]},
         {"name": "Steer", "commands": ["pause", "resume", "cancel", "rate", "retry", "resolve"]},
         {"name": "Media", "commands": ["medias", "media-files"]},
@@ -36,7 +36,7 @@ def campaign() -> None:
     """
 
 
-for module in (authoring, sending, looking, levers, media, sandbox):
+for module in (authoring, sending, scheduling, looking, levers, media, sandbox):
     for command in module.COMMANDS:
         campaign.add_command(command)
 

@@ -10,9 +10,11 @@ import rich_click as click
 from sender.cli.options import as_json, campaign_file, load, print_json, run_async, set_up_logs, standard_input
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from campaigns.model import Campaign, Rate
+    from sender.options import Options
     from sender.report import Ended
-    from sender.session import Options
 
 
 @click.command()
@@ -53,6 +55,7 @@ def test(file: Path, to: str, sandbox: bool, as_json: bool) -> int:
 @click.command()
 @campaign_file
 @click.option("--run", metavar="NAME", help="The run's name; the campaign's when left out. A new name starts afresh.")
+@click.option("--occurrence", metavar="WHEN", help="Which sending of a `cron:` campaign: 2026-12-01T09:00.")
 @click.option("--yes", is_flag=True, help="Consent to sending, without being asked.")
 @click.option("--expect", type=click.IntRange(min=0), metavar="N", help="Consent if the plan has N recipients.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Stop after the plan's first N recipients.")
@@ -61,10 +64,13 @@ def test(file: Path, to: str, sandbox: bool, as_json: bool) -> int:
 @click.option("--rate", metavar="R", help="Calls in a period instead of the file's: 2/s, 120/min, 500/h.")
 @click.option("--sandbox", is_flag=True, help="Send to a stand-in API on this machine, with a ledger of its own.")
 @click.option("--ephemeral-ledger", is_flag=True, help="In CI: accept that the default ledger dies with the job.")
+@click.option("--no-progress", is_flag=True, help="Log lines instead of a progress bar, on a terminal too.")
+@click.option("--missed", default="", hidden=True)  # by `schedule`: plan it, and cancel it for that reason
 @as_json
 def send(
     file: Path,
     run: str | None,
+    occurrence: str | None,
     yes: bool,
     expect: int | None,
     limit: int | None,
@@ -73,6 +79,8 @@ def send(
     rate: str | None,
     sandbox: bool,
     ephemeral_ledger: bool,
+    no_progress: bool,
+    missed: str,
     as_json: bool,
 ) -> int:
     """Send a campaign, or go on with it where it stopped.
@@ -85,21 +93,25 @@ def send(
     campaign send spring.yaml --limit 10      # a canary; without it, all
     """
     from sender.cli.text import print_report
+    from sender.options import Options
     from sender.report import exit_code
-    from sender.session import Options
 
-    set_up_logs()
+    has_bar = sys.stderr.isatty() and not no_progress
+    set_up_logs(is_quiet=has_bar)
     options = Options(
         run=_run_name(run),
+        occurrence=_occurrence(occurrence),
         only_new=only_new,
         expect=expect,
         limit=limit,
         strict=strict,
         rate=_rate(rate),
+        missed=missed,
         stdin=standard_input(),
     )
+    consented = yes or expect is not None
     ended = run_async(
-        _send(load(file), options, sandbox=sandbox, consented=yes or expect is not None, may_vanish=ephemeral_ledger)
+        _send(load(file), options, sandbox=sandbox, consented=consented, may_vanish=ephemeral_ledger, has_bar=has_bar)
     )
     if as_json:
         print_json(ended.report.as_json())
@@ -109,13 +121,13 @@ def send(
 
 
 async def _send(
-    campaign: "Campaign", options: "Options", *, sandbox: bool, consented: bool, may_vanish: bool
+    campaign: "Campaign", options: "Options", *, sandbox: bool, consented: bool, may_vanish: bool, has_bar: bool
 ) -> "Ended":
     from sender.cli.view import LogView, TerminalView
     from sender.consent import Consent, require_lasting_ledger
     from sender.run import send_campaign
 
-    view: LogView | TerminalView = TerminalView() if sys.stderr.isatty() else LogView()
+    view: LogView | TerminalView = TerminalView() if has_bar else LogView()
     ask = view.ask if isinstance(view, TerminalView) and sys.stdin and sys.stdin.isatty() else None
     async with _api(sandbox) as settings:
         require_lasting_ledger(settings, may_vanish=may_vanish)
@@ -135,6 +147,17 @@ def _run_name(name: str | None) -> str | None:
     from sender.settings import check_run_name
 
     return check_run_name(name) if name is not None else None
+
+
+def _occurrence(text: str | None) -> "datetime | None":
+    from datetime import datetime
+
+    from sender.errors import InputError
+
+    try:
+        return datetime.strptime(text, "%Y-%m-%dT%H:%M") if text else None  # noqa: DTZ007 – on the schedule's clocks
+    except ValueError as error:
+        raise InputError(f"--occurrence is {text!r}: expected a date and time such as 2026-12-01T09:00") from error
 
 
 def _rate(text: str | None) -> "Rate | None":

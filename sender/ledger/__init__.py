@@ -55,6 +55,9 @@ class Ledger(Protocol):
     async def end_session(self, run_id: int, state: RunState, reason: str, now: float) -> int:
         """Marks the run as ended in `state`; what is still `sending` becomes `unknown`. Returns how many recipients."""
 
+    async def mark(self, run_id: int, state: RunState, reason: str) -> None:
+        """Says how a session under way stands, unless an operator has paused or cancelled it."""
+
     async def strand(self, run_id: int, now: float) -> int:
         """Marks as `unknown` what a sender that died was sending. Returns how many recipients."""
 

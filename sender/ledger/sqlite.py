@@ -10,7 +10,7 @@ import apsw
 
 from campaigns.audience import Recipient, SourceStamp, tied_keys
 from campaigns.plan import Chunk
-from sender.ledger import calls, database, levers
+from sender.ledger import calls, database, levers, sums
 from sender.ledger.packing import pack, unpack
 from sender.ledger.records import START, Attempt, Call, Command, NewRun, Part, Plan, Position, Run, StoredChunk, Totals
 from sender.ledger.rows import (
@@ -156,6 +156,10 @@ class SqliteLedger:
     async def end_session(self, run_id: int, state: RunState, reason: str, now: float) -> int:
         return await self._writer.run(lambda connection: calls.end_session(connection, run_id, state, reason, now))
 
+    async def mark(self, run_id: int, state: RunState, reason: str) -> None:
+        statement = "update run set state = ?, reason = ? where id = ? and state in ('running', 'scheduled')"
+        await self._write(statement, state, reason, run_id)
+
     async def strand(self, run_id: int, now: float) -> int:
         return await self._writer.run(lambda connection: calls.strand(connection, run_id, now))
 
@@ -240,34 +244,7 @@ class SqliteLedger:
     # looking
 
     async def totals(self, run_id: int) -> Totals:
-        def work(connection: apsw.Connection) -> Totals:
-            states = fetch(
-                connection,
-                """
-                select state, count(*), sum(size), sum(not_found_count) from chunk
-                where run_id = ? and state <> 'split' group by state
-                """,
-                run_id,
-            )
-            sent = fetch(
-                connection,
-                """
-                select count(*), coalesce(sum(number > 1), 0), coalesce(sum(attempt.status = 429), 0)
-                from attempt join chunk on chunk.id = chunk_id where run_id = ?
-                """,
-                run_id,
-            )
-            attempts, retried, rate_limited = sent[0]
-            return Totals(
-                chunks={ChunkState(state): chunks for state, chunks, _, _ in states},
-                recipients={ChunkState(state): recipients for state, _, recipients, _ in states},
-                not_found=sum(not_found for *_, not_found in states),
-                attempts=attempts,
-                retried=retried,
-                rate_limited=rate_limited,
-            )
-
-        return await self._writer.run(work, writes=False)
+        return await self._writer.run(lambda connection: sums.totals(connection, run_id), writes=False)
 
     async def calls(self, run_id: int) -> list[Call]:
         return [

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import BinaryIO
 
-from campaigns.model import Rate
+from campaigns.model import Rate, Transport
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,6 +18,7 @@ class Options:
     limit      stop after the first so many recipients of the plan
     strict     refuse an audience with rejected rows
     rate       calls in a period, instead of the campaign file's
+    transport  how the API is called, instead of the campaign file's
     missed     why this sending was missed: the plan is made, and cancelled
     stdin      what `csv: "-"` reads
     """
@@ -29,5 +30,6 @@ class Options:
     limit: int | None = None
     strict: bool = False
     rate: Rate | None = None
+    transport: Transport | None = None
     missed: str = ""
     stdin: BinaryIO | None = None

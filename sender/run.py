@@ -16,6 +16,7 @@ from sender.report import Ended, nothing_new
 from sender.session import Session, View
 from sender.settings import Settings
 from sender.signals import Interrupted, Signals
+from sender.transport import check_installed
 
 CLOCK_SLACK_SECONDS = 60.0
 
@@ -31,6 +32,9 @@ async def send_campaign(
     """
     settings.require_token()
     _refuse_unkept(campaign)
+    transport = options.transport or campaign.delivery.transport
+    check_installed(transport)
+    settings = settings.over(transport)
     name = run_name(campaign, run=options.run, occurrence=options.occurrence)
     file = content.message_file(campaign)
     with Signals() as signals:

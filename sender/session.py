@@ -16,13 +16,12 @@ from sender.content import ContentMaker
 from sender.errors import InputError, SendingStopped, first_error
 from sender.inro.account import Account
 from sender.inro.client import InroClient, connect
-from sender.inro.messenger import InroMessenger
 from sender.inro.wire import Content
 from sender.ledger import Ledger, Position, Run
 from sender.listener import Listener
 from sender.options import Options
 from sender.outcome import ChunkState, RunState
-from sender.pool import Pool, Watcher
+from sender.pool import Messenger, Pool, Watcher
 from sender.report import Ended, Report, make_report, nothing_left, stranded_notice
 from sender.retry import Policy, Tally
 from sender.settings import Settings
@@ -30,6 +29,7 @@ from sender.signals import Signals
 from sender.suppression import Suppression
 from sender.throttle import Throttle
 from sender.timekeeper import Timekeeper
+from sender.transport import open_messenger
 
 
 class View(Watcher, Protocol):
@@ -98,7 +98,17 @@ class Session:
                 timeout_seconds=self.campaign.delivery.timeout_seconds,
             ) as client:
                 message = await self._content(client)
-                await self._pool(client, message, suppression, until)
+                async with open_messenger(
+                    self.options.transport or self.campaign.delivery.transport,
+                    settings=self.settings,
+                    client=client,
+                    content=message,
+                    key=self.run.key,
+                    file=self.file,
+                    timeout_seconds=self.campaign.delivery.timeout_seconds,
+                    kinds={leaf.kind for leaf in await self.ledger.leaves(self.run.id)},
+                ) as messenger:
+                    await self._pool(messenger, suppression, until)
         except SendingStopped as error:
             self.reason = str(error)
         except InputError as error:  # the API knows no such post
@@ -128,15 +138,13 @@ class Session:
         await self.ledger.keep_content(self.run.id, content.freeze(made))
         return made
 
-    async def _pool(
-        self, client: InroClient, message: Content, suppression: Suppression, until: Position | None
-    ) -> None:
+    async def _pool(self, messenger: Messenger, suppression: Suppression, until: Position | None) -> None:
         throttle = await self._throttle()
         self.listener = self._listener(throttle)
         pool = Pool(
             backlog=Backlog(self.ledger, self.run.id, until=until),
             ledger=self.ledger,
-            messenger=InroMessenger(client=client, content=message, key=self.run.key, file=self.file),
+            messenger=messenger,
             throttle=throttle,
             policy=self._policy,
             tally=await self._tally(),

@@ -3,13 +3,14 @@
 import ipaddress
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import platformdirs
 from pydantic import SecretStr
 
+from campaigns.model import Transport
 from sender.errors import InputError
 
 DEFAULT_API_URL = "https://api.inro.social/api/v1"  # documented by Inrō's help centre
@@ -22,6 +23,7 @@ class Settings:
     """What a command takes from its environment.
 
     api_url             the API's base URL, without a slash at its end
+    mcp_url             the address of its MCP server
     origin              what a run is bound to: the base URL, or `sandbox`
     token               the bearer token; None when none is set
     ledger              the path of the ledger
@@ -31,12 +33,18 @@ class Settings:
     """
 
     api_url: str
+    mcp_url: str
     origin: str
     token: SecretStr | None
     ledger: Path
     ledger_is_default: bool
     text_field: str
     is_ci: bool
+
+    def over(self, transport: Transport) -> "Settings":
+        """The same for this transport: an MCP server on another host than the API's is another API to a run."""
+        is_elsewhere = self.origin == self.api_url and urlsplit(self.mcp_url).netloc != urlsplit(self.api_url).netloc
+        return replace(self, origin=self.mcp_url) if transport is Transport.MCP and is_elsewhere else self
 
     def require_token(self) -> SecretStr:
         """The token. Raises InputError when none is set."""
@@ -50,10 +58,11 @@ class Settings:
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
     """The settings of a command that talks to the API. Raises InputError when a variable can't be used."""
-    api_url = _api_url(environ.get("INRO_API_URL") or DEFAULT_API_URL)
+    api_url = _address("INRO_API_URL", environ.get("INRO_API_URL") or DEFAULT_API_URL).rstrip("/")
     ledger, is_default = ledger_path(environ)
     return Settings(
         api_url=api_url,
+        mcp_url=_address("INRO_MCP_URL", environ.get("INRO_MCP_URL") or _beside(api_url)),
         origin=api_url,
         token=_token(environ),
         ledger=ledger,
@@ -68,6 +77,7 @@ def sandbox_settings(environ: Mapping[str, str], *, api_url: str, token: str) ->
     ledger, _ = ledger_path(environ, sandbox=True)
     return Settings(
         api_url=api_url,
+        mcp_url=_beside(api_url),
         origin=SANDBOX_ORIGIN,
         token=SecretStr(token),
         ledger=ledger,
@@ -134,19 +144,25 @@ def _token_from_file(name: str) -> str:
     return token
 
 
-def _api_url(url: str) -> str:
+def _address(name: str, url: str) -> str:
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
     except ValueError as error:
-        raise InputError(f"INRO_API_URL is no URL: {error}") from error
+        raise InputError(f"{name} is no URL: {error}") from error
     if parts.username or parts.password or parts.query or parts.fragment:
-        raise InputError("INRO_API_URL may hold no user name, password, query or fragment")
+        raise InputError(f"{name} may hold no user name, password, query or fragment")
     if not host or parts.scheme not in ("https", "http"):
-        raise InputError(f"INRO_API_URL is {url!r}: expected https://HOST/PATH, such as {DEFAULT_API_URL}")
+        example = DEFAULT_API_URL if name == "INRO_API_URL" else _beside(DEFAULT_API_URL)
+        raise InputError(f"{name} is {url!r}: expected https://HOST/PATH, such as {example}")
     if parts.scheme == "http" and not _is_loopback(host):
-        raise InputError(f"INRO_API_URL is {url!r}: plain http would show the token to the network; use https")
-    return parts._replace(scheme=parts.scheme.lower(), netloc=parts.netloc.lower()).geturl().rstrip("/")
+        raise InputError(f"{name} is {url!r}: plain http would show the token to the network; use https")
+    return parts._replace(scheme=parts.scheme.lower(), netloc=parts.netloc.lower()).geturl()
+
+
+def _beside(api_url: str) -> str:
+    """The MCP server of the same host, so that a token for one host is never shown to another by default."""
+    return urlsplit(api_url)._replace(path="/mcp").geturl()
 
 
 def _is_loopback(host: str) -> bool:

@@ -61,6 +61,13 @@ class Audience(Frozen):
     """The CSV's delimiter: `,` `;` `|` or `tab`; found out from the header when left out."""
 
 
+class Transport(StrEnum):
+    """How the API is called."""
+
+    REST = "rest"
+    MCP = "mcp"
+
+
 class Delivery(Frozen):
     """How fast, how patiently, and how many at most."""
 
@@ -81,6 +88,8 @@ class Delivery(Frozen):
 
     max_rejected: MaxRejectedText = MaxRejected()
     """More refused recipients stop the run for a person to look: a number, or a share of the decided (at least 50)."""
+    transport: Transport = Transport.REST
+    """How the API is called: rest, or mcp, which takes media by public URL alone."""
 
     @field_validator("recipients")
     @classmethod
@@ -124,6 +133,18 @@ class CampaignKeys(Frozen):
     """What is not sent by then is cancelled; on the clocks of schedule or window, or with an offset."""
     notify: Notify | None = None
     """Who is told how it went."""
+
+    @field_validator("delivery")
+    @classmethod
+    def _transport_takes_the_message(cls, delivery: Delivery, info: ValidationInfo) -> Delivery:
+        message = info.data.get("message")
+        is_file = isinstance(message, MediaMessage) and not message.is_url and message.upload == "each"
+        if delivery.transport is Transport.MCP and is_file:
+            raise ValueError(
+                "transport mcp takes media by public URL alone, and `upload: each` sends the file along with every "
+                "call; accepted is `upload: once`, or transport: rest"
+            )
+        return delivery
 
     @field_validator("not_after")
     @classmethod

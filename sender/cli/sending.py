@@ -12,17 +12,23 @@ from sender.cli.options import as_json, campaign_file, load, print_json, run_asy
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from campaigns.model import Campaign, Rate
+    from campaigns.model import Campaign, Rate, Transport
     from sender.options import Options
     from sender.report import Ended
+
+
+transport_option = click.option(
+    "--transport", type=click.Choice(["rest", "mcp"]), help="How to call the API, instead of the file's way."
+)
 
 
 @click.command()
 @campaign_file
 @click.option("--to", required=True, metavar="WHO", help="@name, an e-mail address or a contact's id.")
+@transport_option
 @click.option("--sandbox", is_flag=True, help="Send to a stand-in API on this machine.")
 @as_json
-def test(file: Path, to: str, sandbox: bool, as_json: bool) -> int:
+def test(file: Path, to: str, transport: str | None, sandbox: bool, as_json: bool) -> int:
     """Send the real message to one contact, to see that it looks as meant.
 
     This stands outside every run: nothing keeps a second test from arriving a second time.
@@ -38,7 +44,7 @@ def test(file: Path, to: str, sandbox: bool, as_json: bool) -> int:
 
     async def work() -> Any:
         async with _api(sandbox) as settings:
-            return await send_test(campaign, settings, contact)
+            return await send_test(campaign, settings, contact, _transport(transport))
 
     outcome = run_async(work())
     said = {"to": str(contact[1]), "kind": contact[0], "outcome": outcome.chunk, "reason": outcome.reason}
@@ -62,6 +68,7 @@ def test(file: Path, to: str, sandbox: bool, as_json: bool) -> int:
 @click.option("--only-new", is_flag=True, help="Send to those whom no run of this campaign has planned.")
 @click.option("--strict", is_flag=True, help="Refuse rejected rows; exit 3 when somebody was not found.")
 @click.option("--rate", metavar="R", help="Calls in a period instead of the file's: 2/s, 120/min, 500/h.")
+@transport_option
 @click.option("--sandbox", is_flag=True, help="Send to a stand-in API on this machine, with a ledger of its own.")
 @click.option("--ephemeral-ledger", is_flag=True, help="In CI: accept that the default ledger dies with the job.")
 @click.option("--no-progress", is_flag=True, help="Log lines instead of a progress bar, on a terminal too.")
@@ -77,6 +84,7 @@ def send(
     only_new: bool,
     strict: bool,
     rate: str | None,
+    transport: str | None,
     sandbox: bool,
     ephemeral_ledger: bool,
     no_progress: bool,
@@ -106,6 +114,7 @@ def send(
         limit=limit,
         strict=strict,
         rate=_rate(rate),
+        transport=_transport(transport),
         missed=missed,
         stdin=standard_input(),
     )
@@ -158,6 +167,12 @@ def _occurrence(text: str | None) -> "datetime | None":
         return datetime.strptime(text, "%Y-%m-%dT%H:%M") if text else None  # noqa: DTZ007 – on the schedule's clocks
     except ValueError as error:
         raise InputError(f"--occurrence is {text!r}: expected a date and time such as 2026-12-01T09:00") from error
+
+
+def _transport(name: str | None) -> "Transport | None":
+    from campaigns.model import Transport
+
+    return Transport(name) if name else None
 
 
 def _rate(text: str | None) -> "Rate | None":

@@ -97,16 +97,10 @@ class InroClient:
         elapsed = loop.time() - (call.began_at or started)
         if call.status is None:
             began = call.began_at is not None
-            return NoReply(began=began, reason=self._without_token(failure), seconds=elapsed)
-        headers = {name: self._without_token(value) for name, value in call.headers.items()}
-        body = self._without_token(call.body.decode("latin-1")).encode("latin-1")
+            return NoReply(began=began, reason=without_token(failure, self._token), seconds=elapsed)
+        headers = {name: without_token(value, self._token) for name, value in call.headers.items()}
+        body = without_token(call.body.decode("latin-1"), self._token).encode("latin-1")
         return Reply(status=call.status, headers=headers, body=body, complete=not failure, seconds=elapsed)
-
-    def _without_token(self, text: str) -> str:
-        # What the API says ends up in the ledger and in reports, and an API may well repeat what it was given.
-        # A token of a few letters is a stand-in's, and may be part of any word.
-        token = self._token.get_secret_value()
-        return text.replace(token, "[token]") if len(token) >= SECRET_LENGTH else text
 
     async def _exchange(self, method: str, path: str, call: _Call, options: dict[str, Any]) -> None:
         # Not among the session's headers: those aiohttp shows to a proxy as well.
@@ -129,20 +123,27 @@ async def connect(*, api_url: str, token: SecretStr, timeout_seconds: float) -> 
     timeout_seconds   for one message, from the first byte written to the last byte of the reply; uploads have 600 s
     """
     connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=IDLE_SECONDS)
-    headers = {"User-Agent": f"inro-campaigns/{_version()}"}
+    headers = {"User-Agent": f"inro-campaigns/{product_version()}"}
     async with aiohttp.ClientSession(
         connector=connector,
         headers=headers,
         timeout=aiohttp.ClientTimeout(total=None),
         trace_configs=[_trace()],
-        proxy=_proxy(api_url),
+        proxy=proxy_for(api_url),
         trust_env=False,  # it would read ~/.netrc, too, whose entries collide with our own Authorization header
         cookie_jar=aiohttp.DummyCookieJar(),
     ) as session:
         yield InroClient(session, api_url, token, timeout_seconds)
 
 
-def _proxy(api_url: str) -> str | None:
+def without_token(text: str, token: SecretStr) -> str:
+    """What an API said, without the token: it ends up in the ledger and in reports."""
+    # A token of a few letters is a stand-in's, and may be part of any word.
+    secret = token.get_secret_value()
+    return text.replace(secret, "[token]") if len(secret) >= SECRET_LENGTH else text
+
+
+def proxy_for(api_url: str) -> str | None:
     """The proxy of the environment; none for plain http, which never leaves this machine."""
     parts = urlsplit(api_url)
     if parts.scheme != "https" or proxy_bypass(parts.hostname or ""):
@@ -150,7 +151,8 @@ def _proxy(api_url: str) -> str | None:
     return getproxies().get("https")
 
 
-def _version() -> str:
+def product_version() -> str:
+    """This product's own version."""
     return version("inro-campaigns")
 
 

@@ -18,7 +18,7 @@ from sender.cli.app import campaign
 ROOT = Path(__file__).parents[2]
 PRODUCT = ("campaigns", "sender")
 MAX_LINES = 300
-HEAVY = ("aiohttp", "apsw", "asyncio_throttle", "platformdirs", "pydantic", "structlog", "yaml")
+HEAVY = ("aiohttp", "apsw", "asyncio_throttle", "httpx2", "mcp", "platformdirs", "pydantic", "structlog", "yaml")
 
 Documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -104,6 +104,21 @@ def test_only_the_ledger_knows_sqlite() -> None:
 def test_only_the_client_and_the_sandbox_know_aiohttp() -> None:
     outside = {file for file in users("aiohttp") if not file.startswith("sender/sandbox/")}
     assert outside == {"sender/inro/client.py"}
+
+
+def test_only_the_mcp_transport_and_the_mcp_server_know_the_sdk_of_mcp() -> None:
+    homes = ("sender/inro/mcp", "sender/mcp/")
+    packages = ("mcp", "mcp_types", "httpx2", "httpcore2")
+    assert [file for name in packages for file in users(name) if not file.startswith(homes)] == []
+    assert users("mcp") & set(files("sender/inro")) == {"sender/inro/mcp_session.py"}
+    assert "sender/inro/mcp_wire.py" not in {file for name in packages for file in users(name)}
+
+
+def test_only_the_choice_of_a_transport_loads_the_one_over_mcp() -> None:
+    loaded = users("sender.inro.mcp") - set(files("sender/inro"))
+    assert loaded == {"sender/transport.py"}
+    tops = [node for node in parsed("sender/transport.py").body if isinstance(node, ast.ImportFrom)]
+    assert [node.module for node in tops if "mcp" in str(node.module)] == []
 
 
 def test_only_the_throttle_knows_asyncio_throttle() -> None:

@@ -3,10 +3,11 @@
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from campaigns.media import MediaFile
-from campaigns.model import IdentifierKind, Transport
+from campaigns.model import Campaign, IdentifierKind, MediaMessage, Transport
 from sender.errors import InputError, SendingStopped
 from sender.inro.client import InroClient
 from sender.inro.messenger import InroMessenger
@@ -17,6 +18,24 @@ from sender.settings import Settings
 
 if TYPE_CHECKING:
     from sender.inro.mcp import McpClient
+
+
+def warnings(campaign: Campaign) -> list[str]:
+    """What may keep this campaign from being sent over its transport, although its file is well."""
+    if campaign.delivery.transport is Transport.REST:
+        return []
+    try:
+        check_installed(campaign.delivery.transport)
+    except InputError as error:
+        return [str(error)]
+    message = campaign.message
+    if not isinstance(message, MediaMessage) or message.is_url:
+        return []
+    name = Path(message.source).name
+    return [
+        f"MCP takes media by public URL alone: `send` uploads {name} over REST first, and sends nothing if Inrō then "
+        "gives no URL for it"
+    ]
 
 
 def check_installed(transport: Transport) -> None:

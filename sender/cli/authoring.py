@@ -54,17 +54,22 @@ def check(files: tuple[Path, ...], strict: bool, as_json: bool) -> int:
     from sender.cli.endings import explain
     from sender.preview import preview
     from sender.report import spelled
+    from sender.transport import warnings
 
     code, results = 0, []
     for file in files:
         try:
-            found = preview(load(file), stdin=standard_input(), strict=strict)
+            campaign = load(file)
+            found = preview(campaign, stdin=standard_input(), strict=strict)
         except CampaignError as error:
             results.append({"file": str(file), "ok": False, "problems": [str(problem) for problem in error.problems]})
             code = explain(error) if not as_json else 2
             continue
-        results.append({"file": str(file), "ok": True, "problems": [], **found.as_json()})
+        warned = warnings(campaign)
+        results.append({"file": str(file), "ok": True, "problems": [], "warnings": warned, **found.as_json()})
         if not as_json:
+            for warning in warned:
+                click.echo(f"{file}: {warning}", err=True)
             invalid = found.audience["invalid"]
             rejected = f", {spelled(invalid, 'rejected row')}" if invalid else ""
             click.echo(f"{file}: ok, {spelled(found.planned, 'recipient')}{rejected}")

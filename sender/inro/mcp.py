@@ -18,7 +18,7 @@ import orjson
 from pydantic import SecretStr
 
 from campaigns.model import IdentifierKind
-from sender.errors import first_error
+from sender.errors import SendingStopped, first_error
 from sender.inro import mcp_wire, wire
 from sender.inro.client import IDLE_SECONDS, product_version, proxy_for, without_token
 from sender.inro.mcp_http import Exchange, WatchedTransport
@@ -139,13 +139,6 @@ async def connect_mcp(
     content, kinds    what will be sent, and by which identifiers: the tool is checked against them
     """
     _quiet_the_sdk()
-    network = httpx2.AsyncHTTPTransport(
-        # The same trust as REST's; plain http, which never leaves this machine, is spared the loading of it.
-        verify=ssl.create_default_context() if url.startswith("https:") else False,
-        trust_env=False,
-        proxy=proxy_for(url),
-        limits=httpx2.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=IDLE_SECONDS),
-    )
     headers = {
         "Authorization": f"Bearer {token.get_secret_value()}",
         "User-Agent": f"inro-campaigns/{product_version()}",
@@ -154,7 +147,7 @@ async def connect_mcp(
     try:
         async with (
             httpx2.AsyncClient(
-                transport=WatchedTransport(network),
+                transport=WatchedTransport(_network(url)),
                 headers=headers,
                 timeout=None,
                 trust_env=False,
@@ -169,6 +162,16 @@ async def connect_mcp(
                 client.close()
     except BaseExceptionGroup as group:  # what the body raised, which is nobody's to wrap
         raise first_error(group) from group
+
+
+def _network(url: str) -> httpx2.AsyncHTTPTransport:
+    limits = httpx2.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=IDLE_SECONDS)
+    # The same trust as REST's; plain http, which never leaves this machine, is spared the loading of it.
+    trust = ssl.create_default_context() if url.startswith("https:") else False
+    try:
+        return httpx2.AsyncHTTPTransport(verify=trust, trust_env=False, proxy=proxy_for(url), limits=limits)
+    except (ImportError, ValueError, httpx2.InvalidURL) as error:  # whose words may hold the proxy's password
+        raise SendingStopped("the proxy in the environment's https_proxy is none that MCP can go through") from error
 
 
 def _examples(content: Content, kinds: Iterable[IdentifierKind]) -> list[Mapping[str, Any]]:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import httpx2
@@ -134,8 +135,8 @@ def _failed(error: Exception, exchange: Exchange) -> Answer:
         return RpcError(http=reply, code=error.code, message=error.message, data=error.data)
     if isinstance(error, MCPError | TimeoutError):
         return exchange.no_reply(exchange.failure or exchange.explain(error))
-    # The SDK's own words may repeat what it could not read, and names with it.
-    return exchange.no_reply(f"the MCP server's reply is not MCP ({type(error).__name__})")
+    # Not the SDK's own words: they may repeat what it could not read, and names with it.
+    return replace(reply, body=b"a reply that is no MCP of a version known here")
 
 
 def _is_mcp(reply: Reply) -> bool:

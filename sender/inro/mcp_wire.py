@@ -112,8 +112,8 @@ def opening_outcome(answer: Answer) -> Outcome:
         words = f"the MCP server refuses the session: {wire.one_line(answer.message)} ({answer.code})"
         then = Then.STOP if answer.code in (INVALID_REQUEST, METHOD_NOT_FOUND, INVALID_PARAMS) else Then.BACK_OFF
         return _outcome(answer.http, ChunkState.PENDING, then, words)
-    if isinstance(answer, ToolResult):  # a handshake has none
-        return _outcome(answer.http, ChunkState.PENDING, Then.STOP, "the MCP server's reply is not MCP")
+    if isinstance(answer, ToolResult):
+        raise ValueError("no tool is called to open a session")
     asked = wire.probe_outcome(answer)
     if isinstance(answer, NoReply) or not _is_final(answer, asked):
         return asked

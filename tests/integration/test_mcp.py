@@ -24,6 +24,7 @@ from tests.integration.ways import (
     handshake_reply,
     http_reply,
     messenger_of,
+    rpc_reply,
     send,
     sent_to,
 )
@@ -224,6 +225,31 @@ async def test_what_may_pass_is_sat_out(reply: bytes) -> None:
 
     assert outcome.chunk is PENDING
     assert outcome.then in (Then.BACK_OFF, Then.WAIT)
+
+
+@pytest.mark.parametrize("result", [{"protocolVersion": "1999-01-01"}, {"tools": 7}])
+async def test_another_mcp_than_this_one_stops_before_anything_is_sent(result: dict[str, object]) -> None:
+    async def handle(connection: Connection) -> None:
+        while request := await connection.request():
+            said = orjson.loads(request.partition(b"\r\n\r\n")[2])
+            well = handshake_reply(said)
+            spoilt = {"capabilities": {}, "serverInfo": {"name": "x", "version": "1"}, **result}
+            is_spoilt = said["method"] == ("tools/list" if "tools" in result else "initialize")
+            connection.writer.write(rpc_reply(said, spoilt) if is_spoilt else well)
+
+    assert "no MCP of a version known here" in await opening(handle)
+
+
+@pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:9", "gopher://127.0.0.1:9", "http://[::1"])
+async def test_a_proxy_that_can_not_be_used_stops_without_being_repeated(
+    proxy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("https_proxy", proxy)
+    monkeypatch.setenv("no_proxy", "")
+
+    with pytest.raises(SendingStopped, match="is none that MCP can go through"):
+        async with messenger_of(MCP, "https://api.nowhere.invalid"):
+            pass
 
 
 # An SDK that is not trusted

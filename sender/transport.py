@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from sender.inro.mcp import McpClient
 
 
+SDK = ("mcp", "mcp_types", "httpx2")  # an older one has but the first
+
+
 def warnings(campaign: Campaign) -> list[str]:
     """What may keep this campaign from being sent over its transport, although its file is well."""
     if campaign.delivery.transport is Transport.REST:
@@ -40,7 +43,7 @@ def warnings(campaign: Campaign) -> list[str]:
 
 def check_installed(transport: Transport) -> None:
     """Raises InputError when this transport needs a package that is not installed."""
-    if transport is Transport.MCP and find_spec("mcp") is None:
+    if transport is Transport.MCP and not all(find_spec(name) for name in SDK):
         raise InputError("transport mcp needs the MCP SDK: pip install 'inro-campaigns[mcp]'; nothing was sent")
 
 

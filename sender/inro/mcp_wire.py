@@ -14,7 +14,7 @@ inner one says counts only where the outer one let it through; whoever may have 
 | HTTP 408, 409, 5xx; any refusal that holds a `result` | may have run | `unknown` |
 | HTTP 2xx that is neither JSON nor an event stream, 202, 204 | says nothing of the tool | `unknown`; a page: stop |
 | JSON-RPC -32602 (invalid params) | refused before the tool ran | rejected, halve |
-| JSON-RPC -32600, -32601 (invalid request, no such method) | refused before the tool ran | pending, stop |
+| JSON-RPC -32600, -32601 (no such method); an unknown tool | refused before the tool ran | pending, stop |
 | any other JSON-RPC error: -32603 (internal), -32700, a server's own | may have run | `unknown` |
 | a result without `isError` | accepted | counts are read where the result holds REST's JSON |
 | the same, but its JSON or its first word is an error | contradicts itself | `unknown` |
@@ -42,7 +42,11 @@ MCP_CONTENT_TYPES = ("application/json", "text/event-stream")
 STATUS_KEYS = ("status", "status_code", "statusCode")  # assumed
 # The Python and the TypeScript SDK check arguments against the schema before a tool runs, and word it so.
 INVALID_ARGUMENTS = re.compile(r"(MCP error -32602|Input validation error|Invalid arguments for tool)\b")
-TOLD_STATUS = re.compile(r"\b(?:HTTP|status(?: code)?)[ :=/]*([345]\d\d)\b", re.IGNORECASE)
+NO_SUCH_TOOL = re.compile(r"(MCP error -32602: )?(Unknown tool\b|Tool \S+ not found\b)")
+# At the beginning alone: further on, a status may be that of a part of the work.
+TOLD_STATUS = re.compile(
+    r"(?:Error[^:]{0,60}: *)?(?:Request failed with )?(?:HTTP|status(?: code)?)[ :=/]*([345]\d\d)\b", re.IGNORECASE
+)
 ERROR_WORD = re.compile(r"\W*error\b", re.IGNORECASE)
 
 
@@ -147,6 +151,8 @@ def _refused_by_rpc(error: RpcError, addresses: list[int | str]) -> Outcome:
     if wire.shows_acceptance(told.document):
         return _outcome(error.http, ChunkState.UNKNOWN, Then.GO_ON, words)
     match error.code:
+        case _ if NO_SUCH_TOOL.match(error.message):
+            return _outcome(error.http, ChunkState.PENDING, Then.STOP, words)
         case _ if error.code == INVALID_PARAMS:
             return replace(_as_in_rest(422, error.http, told, addresses), status=error.http.status, reason=words)
         case _ if error.code in (INVALID_REQUEST, METHOD_NOT_FOUND):
@@ -163,11 +169,13 @@ def _from_tool(result: ToolResult, addresses: list[int | str]) -> Outcome:
         return _as_in_rest(said.status, result.http, said, addresses)
     words = wire.reason(Reply(status=0, body=said.body)).removeprefix("HTTP 0").removeprefix(": ")
     words = f"send_message failed: {words}" if words else "send_message failed without a word"
-    if result.is_error:
-        if INVALID_ARGUMENTS.match(result.text) and not wire.shows_acceptance(said.document):
+    shows_acceptance = wire.shows_acceptance(said.document)
+    if result.is_error and not shows_acceptance:
+        if NO_SUCH_TOOL.match(result.text):
+            return _outcome(result.http, ChunkState.PENDING, Then.STOP, words)
+        if INVALID_ARGUMENTS.match(result.text):
             return replace(_as_in_rest(422, result.http, said, addresses), status=result.http.status, reason=words)
-        return _outcome(result.http, ChunkState.UNKNOWN, Then.GO_ON, words)
-    if _is_error_in_disguise(said.document, result.text) and not wire.shows_acceptance(said.document):
+    if result.is_error or (_is_error_in_disguise(said.document, result.text) and not shows_acceptance):
         return _outcome(result.http, ChunkState.UNKNOWN, Then.GO_ON, words)
     return _as_in_rest(result.http.status, result.http, said, addresses)
 
@@ -187,7 +195,7 @@ def _said(structured: Mapping[str, Any] | None, text: str, *, any_text: bool) ->
     inner = document.get("error")
     places = (document, inner) if isinstance(inner, dict) else (document,)
     told = [place[key] for place in places for key in STATUS_KEYS if _is_failure(place.get(key))]
-    if not told and any_text and (found := TOLD_STATUS.search(text)):
+    if not told and any_text and (found := TOLD_STATUS.match(text)):
         told = [int(found[1])]
     return _Said(status=told[0] if told else None, body=_dumped(document) or text.encode(), document=document)
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sender.inro import mcp_wire
@@ -87,7 +87,11 @@ def test_a_result_that_contradicts_itself_is_unknown(said: dict[str, Any] | str)
         ({"status": 422, "accepted_count": 1}, UNKNOWN, Then.GO_ON),
         ({"error": "no"}, UNKNOWN, Then.GO_ON),
         ({"status": True}, UNKNOWN, Then.GO_ON),
+        ("Unknown tool: send_message", PENDING, Then.STOP),
+        ("MCP error -32602: Tool send_message not found", PENDING, Then.STOP),
+        ("Error executing tool send_message: HTTP 422", REJECTED, Then.GO_ON),
         ("it did not work for 422 people", UNKNOWN, Then.GO_ON),
+        ("300 of them are sent, then came HTTP 422", UNKNOWN, Then.GO_ON),
         ("", UNKNOWN, Then.GO_ON),
     ],
 )
@@ -138,6 +142,10 @@ def test_a_json_rpc_error_is_a_refusal_only_where_the_tool_can_not_have_run(
 
     assert (found.chunk, found.then) == (chunk, then)
     assert (found.status, found.reason) == (200, f"JSON-RPC {code}: so it is")
+
+
+def test_a_tool_that_is_gone_stops_everything() -> None:
+    assert outcome(rpc(-32602, "Unknown tool: send_message")).then is Then.STOP
 
 
 def test_a_json_rpc_error_that_tells_of_acceptance_is_unknown_and_one_that_tells_a_status_means_that() -> None:
@@ -198,6 +206,7 @@ answers = st.one_of(
 )
 
 
+@settings(max_examples=60)
 @given(answers, st.booleans())
 def test_whatever_comes_back_is_understood_and_told_on_one_line(answer: Answer, in_session: bool) -> None:
     found = outcome(answer, in_session=in_session)
@@ -208,6 +217,7 @@ def test_whatever_comes_back_is_understood_and_told_on_one_line(answer: Answer, 
     assert isinstance(answer, ToolResult) or opening_outcome(answer).chunk is PENDING
 
 
+@settings(max_examples=60)
 @given(answers, st.booleans(), st.sampled_from([1, "2", [1]]))
 def test_what_tells_of_acceptance_is_never_sent_again(answer: Answer, in_session: bool, count: object) -> None:
     said = {"accepted_count": count}

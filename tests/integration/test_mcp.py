@@ -90,23 +90,23 @@ def resumable(resumed: Callable[[bytes], bytes], calls: list[bytes]) -> Handler:
 
 
 @pytest.mark.parametrize(
-    ("resumed", "expected"),
+    ("resumed", "expected", "timeout_seconds"),
     [
-        (lambda call: STREAM + event(call), ACCEPTED),
-        (lambda call: STREAM, UNKNOWN),
-        (lambda call: http_reply("404 Not Found"), UNKNOWN),
-        (lambda call: http_reply("401 Unauthorized"), UNKNOWN),
-        (lambda call: http_reply("429 Slow Down"), UNKNOWN),
+        (lambda call: STREAM + event(call), ACCEPTED, 20.0),
+        (lambda call: STREAM, UNKNOWN, 0.2),  # which the SDK would go on with for ever
+        (lambda call: http_reply("404 Not Found"), UNKNOWN, 20.0),
+        (lambda call: http_reply("401 Unauthorized"), UNKNOWN, 20.0),
+        (lambda call: http_reply("429 Slow Down"), UNKNOWN, 20.0),
     ],
 )
 async def test_a_stream_that_is_resumed_tells_the_result_and_never_sends_the_call_again(
-    resumed: Callable[[bytes], bytes], expected: ChunkState
+    resumed: Callable[[bytes], bytes], expected: ChunkState, timeout_seconds: float
 ) -> None:
     calls: list[bytes] = []
 
     async with (
         serving(resumable(resumed, calls)) as server,
-        messenger_of(MCP, server.origin, timeout_seconds=0.4) as messenger,
+        messenger_of(MCP, server.origin, timeout_seconds=timeout_seconds) as messenger,
     ):
         outcome = await send(messenger)
 

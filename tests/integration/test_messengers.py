@@ -365,8 +365,9 @@ REST_AND_MCP: dict[str, tuple[ChunkState, Then]] = {
 async def test_a_fault_never_makes_a_call_that_was_taken_on_look_as_if_it_were_not(
     transport: Transport, fault: str
 ) -> None:
+    timeout_seconds = 0.2 if fault == "hang" else 20.0
     async with Sandbox(token=TOKEN, faults=Faults(script=(fault,))) as sandbox:
-        async with messenger_of(transport, sandbox.origin, timeout_seconds=0.3) as messenger:
+        async with messenger_of(transport, sandbox.origin, timeout_seconds=timeout_seconds) as messenger:
             outcome = await send(messenger, chunk_of(2, fault))
         delivered = sandbox.stats()["deliveries_total"]
 

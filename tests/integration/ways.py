@@ -53,7 +53,7 @@ ONE, THREE = chunk_of(1), chunk_of(3)
 
 @asynccontextmanager
 async def messenger_of(
-    transport: Transport, origin: str, *, content: Content = HELLO, timeout_seconds: float = 5.0, token: str = TOKEN
+    transport: Transport, origin: str, *, content: Content = HELLO, timeout_seconds: float = 20.0, token: str = TOKEN
 ) -> AsyncIterator[Messenger]:
     """The messenger as a run gets it."""
     settings = replace(SETTINGS, api_url=f"{origin}/api/v1", mcp_url=f"{origin}/mcp", token=SecretStr(token))
@@ -78,7 +78,7 @@ async def send(messenger: Messenger, chunk: StoredChunk = ONE) -> Outcome:
 
 
 async def sent_to(
-    transport: Transport, handler: Handler, *, content: Content = HELLO, timeout_seconds: float = 5.0
+    transport: Transport, handler: Handler, *, content: Content = HELLO, timeout_seconds: float = 20.0
 ) -> Outcome:
     """What becomes of one call that this handler is given."""
     async with (

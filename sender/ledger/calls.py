@@ -35,11 +35,12 @@ def end_session(connection: apsw.Connection, run_id: int, state: RunState, reaso
     """Marks a run as ended; returns how many recipients are in doubt because their call was cut off."""
     connection.execute(
         """
-        update run set state = ?, reason = ?, ended_at = ?, session_started_at = null,
+        update run set reason = case when ? = '' and state = 'cancelled' then reason else ? end,
+            state = ?, ended_at = ?, session_started_at = null,
             elapsed_seconds = elapsed_seconds + max(0, ? - coalesce(session_started_at, ?))
         where id = ?
         """,
-        (state, reason, now, now, now, run_id),
+        (reason, reason, state, now, now, now, run_id),
     )
     return _strand(connection, run_id, "the sender was stopped before the reply came", now)
 
@@ -156,10 +157,11 @@ def screen(connection: apsw.Connection, chunk_id: int, now: float) -> int:
 
     Those are the ones that were excluded while it was not pending, or everybody when the run was cancelled meanwhile.
     """
-    run_state = "select run.state from run join chunk on run.id = run_id where chunk.id = ?"
-    if fetch(connection, run_state, chunk_id)[0][0] == RunState.CANCELLED:
-        statement = "update chunk set state = 'cancelled', reason = 'cancelled', decided_at = ? where id = ?"
-        connection.execute(statement, (now, chunk_id))
+    query = "select run.state, run.reason from run join chunk on run.id = run_id where chunk.id = ?"
+    [(run_state, why)] = fetch(connection, query, chunk_id)
+    if run_state == RunState.CANCELLED:
+        statement = "update chunk set state = 'cancelled', reason = ?, decided_at = ? where id = ?"
+        connection.execute(statement, (why or "cancelled", now, chunk_id))
         return fetch_one(connection, "select size from chunk where id = ?", chunk_id)
     chunk = load_chunk(connection, chunk_id)
     kept, out = without_opted_out(connection, chunk)

@@ -12,6 +12,7 @@ from sender.ledger import Ledger, open_ledger
 from sender.ledger.lock import run_lock
 from sender.naming import name_of_new, run_name
 from sender.options import Options
+from sender.outcome import RunState
 from sender.report import Ended, nothing_new
 from sender.session import Session, View
 from sender.settings import Settings
@@ -53,8 +54,10 @@ def _refuse_unkept(campaign: Campaign) -> None:
 async def _refuse_late(campaign: Campaign, name: str, options: Options, ledger: Ledger) -> None:
     """A new run after its deadline would only be cancelled; one that began is, whenever somebody looks."""
     deadline = campaign.deadline
-    is_late = deadline is not None and time.time() >= deadline.timestamp()
-    if is_late and not options.missed and await ledger.find_run(name) is None:
+    if deadline is None or options.missed or time.time() < deadline.timestamp():
+        return
+    run = await ledger.find_run(name)
+    if run is None or run.state is RunState.PLANNING:
         place = campaign.place("not_after")
         raise InputError("not_after has passed: set a later time, or take it out; nothing was sent", place=place)
 
@@ -81,9 +84,9 @@ async def _in_ledger(
     file: MediaFile | None,
     ledger: Ledger,
 ) -> Ended:
-    await _refuse_late(campaign, name, options, ledger)
     if options.only_new and not options.run and not options.occurrence:
         name = await name_of_new(campaign, settings.origin, ledger)
+    await _refuse_late(campaign, name, options, ledger)
     log = logs.get_logger(run=name, campaign=campaign.campaign)
     order = planning.Order(
         campaign=campaign,

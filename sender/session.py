@@ -246,7 +246,8 @@ class Session:
     async def _rest(self, report: Report) -> Report:
         """The report of a run in which there is nothing to do now."""
         if report.recipients["pending"]:
-            return await self._end(RunState.INTERRUPTED) if self.run.state is RunState.RUNNING else report
+            has_died = self.run.state in (RunState.RUNNING, RunState.SCHEDULED)
+            return await self._end(RunState.INTERRUPTED) if has_died else report
         is_done = self.run.state in (RunState.COMPLETED, RunState.CANCELLED)
         return report if is_done else await self._end(RunState.COMPLETED)
 

@@ -4,6 +4,7 @@ A scheduler that is killed leaves its senders at work; the next one finds their 
 """
 
 import asyncio
+import os
 import signal
 import sys
 import time
@@ -172,7 +173,7 @@ class Scheduler:
         )
         self._senders[sending.run] = sender
         if self._stopping.is_set():
-            sender.terminate()
+            _terminate(sender)
         printed, _ = await sender.communicate()
         return sender.returncode or 0, printed
 
@@ -197,8 +198,15 @@ class Scheduler:
             self.log.info(logs.SCHEDULE_STOPPING, sending=sorted(self._senders))
         self._stopping.set()
         for sender in self._senders.values():
-            if sender and sender.returncode is None:
-                sender.terminate()
+            if sender:
+                _terminate(sender)
+
+
+def _terminate(sender: asyncio.subprocess.Process) -> None:
+    # Not its `terminate`, which looks first whether it has ended, and so takes its exit code from asyncio.
+    if sender.returncode is None:
+        with suppress(ProcessLookupError):
+            os.kill(sender.pid, signal.SIGTERM)
 
 
 def _key(sending: Sending) -> str:

@@ -30,6 +30,7 @@ AGAIN_SECONDS = 60.0  # after a sending that failed for a reason that may pass: 
 SWEEP_SECONDS = 60.0  # between looks for what an earlier occurrence left unfinished: it reads every run
 OVER = (RunState.COMPLETED, RunState.CANCELLED, RunState.STOPPED)
 BAD_INPUT, THIS_MACHINE = InputError.exit_code, LedgerError.exit_code
+INTERRUPTED_CODES = (128 + signal.SIGINT, 128 + signal.SIGTERM, -signal.SIGTERM)  # the last before it could catch it
 FINAL_CODES = (0, 3, 4, 6, 128 + signal.SIGINT, 128 + signal.SIGTERM)  # done, or for a person to look at
 
 
@@ -161,7 +162,8 @@ class Scheduler:
         is_final = code in FINAL_CODES or (sending.missed and code == BAD_INPUT)
         self._not_before[key] = float("inf") if is_final else self.clock() + AGAIN_SECONDS
         self.sent.append(Sent(run=sending.run, file=str(file), exit_code=code, report=_report(printed)))
-        (log.info if code == 0 else log.error)(logs.SCHEDULE_SENT, exit_code=code)
+        is_well = code == 0 or (self._stopping.is_set() and code in INTERRUPTED_CODES)
+        (log.info if is_well else log.error)(logs.SCHEDULE_SENT, exit_code=code)
 
     async def _run(self, sending: Sending) -> tuple[int, bytes]:
         """The exit code of its sender, and what it printed."""

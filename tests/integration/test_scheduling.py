@@ -405,7 +405,7 @@ async def test_in_a_fortnight_each_occurrence_of_two_campaigns_is_begun_once_tho
     write_long_ago(folder, 'schedule: {cron: "0 9 * * *", timezone: Europe/Paris}\n', "paris")
     york = 'schedule: {cron: "30 1 * * *", timezone: America/New_York}\nmisfire: {policy: send}\n'
     write_long_ago(folder, york, "york")
-    awake = [at for n in range(14 * 72) if not asleep(at := FORTNIGHT + n * timedelta(minutes=20))]
+    awake = [at for n in range(14 * 48) if not asleep(at := FORTNIGHT + n * timedelta(minutes=30))]
 
     async with open_ledger(path) as ledger:
         scheduler = planner(folder, ledger, path, now, dies=lambda run, attempt: attempt == 1 and is_even(run))

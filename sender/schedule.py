@@ -19,7 +19,7 @@ import structlog
 
 from sender import logs
 from sender.agenda import Agenda, Sending, unfinished
-from sender.errors import InputError, LedgerError
+from sender.errors import InputError, LedgerError, RunHeld
 from sender.ledger import Ledger, open_ledger
 from sender.ledger.lock import holder
 from sender.outcome import RunState
@@ -162,7 +162,8 @@ class Scheduler:
         is_final = code in FINAL_CODES or (sending.missed and code == BAD_INPUT)
         self._not_before[key] = float("inf") if is_final else self.clock() + AGAIN_SECONDS
         self.sent.append(Sent(run=sending.run, file=str(file), exit_code=code, report=_report(printed)))
-        is_well = code == 0 or (self._stopping.is_set() and code in INTERRUPTED_CODES)
+        # 5: somebody else was faster, and sends it.
+        is_well = code in (0, RunHeld.exit_code) or (self._stopping.is_set() and code in INTERRUPTED_CODES)
         (log.info if is_well else log.error)(logs.SCHEDULE_SENT, exit_code=code)
 
     async def _run(self, sending: Sending) -> tuple[int, bytes]:

@@ -5,7 +5,7 @@ from itertools import islice
 from typing import NoReturn
 
 from campaigns.model import Campaign
-from campaigns.timetable import following, is_occurrence
+from campaigns.timetable import following, is_occurrence, latest
 from sender.errors import InputError
 from sender.ledger import Ledger, Run
 from sender.outcome import RunState
@@ -51,9 +51,12 @@ def occurrence_of(campaign: Campaign, run: str) -> datetime | None:
 
 def _refuse(campaign: Campaign, why: str) -> NoReturn:
     assert campaign.schedule is not None  # noqa: S101 – only a recurring campaign's occurrences are refused
-    times = [f"{each.local:{WHEN}}" for each in islice(following(campaign.schedule, datetime.now(UTC)), 3)]
+    now = datetime.now(UTC)
+    last = latest(campaign.schedule, now)
+    times = [f"next {each.local:{WHEN}}" for each in islice(following(campaign.schedule, now), 1)]
+    times = [f"last {last.local:{WHEN}}", *times] if last else times
     raise InputError(
-        f"{why}: add --occurrence WHEN (next are {', '.join(times)}), or --run NAME; nothing was sent",
+        f"{why}: add --occurrence WHEN ({', '.join(times)}), or --run NAME; nothing was sent",
         place=campaign.place("schedule", "cron"),
     )
 

@@ -254,7 +254,7 @@ def test_which_run_is_meant_has_to_be_said_of_a_cron_and_of_nothing_else(tmp_pat
     weekly = load_campaign(write(tmp_path, MONDAYS), {})
     assert run_name(weekly, run="by-hand", occurrence=None) == "by-hand"
     assert run_name(weekly, run=None, occurrence=monday) == "spring@2026-11-23T09:00"
-    assert "which occurrence this is has to be said: add --occurrence WHEN (next are 20" in refusal(weekly)
+    assert "which occurrence this is has to be said: add --occurrence WHEN (last 20" in refusal(weekly)
     tuesday = monday + timedelta(days=1)
     assert "2026-11-24T09:00 is no occurrence of '0 9 * * MON'" in refusal(weekly, occurrence=tuesday)
     assert "--run and --occurrence both name the run" in refusal(weekly, run="by-hand", occurrence=tuesday)

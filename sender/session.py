@@ -20,6 +20,7 @@ from sender.inro.messenger import InroMessenger
 from sender.inro.wire import Content
 from sender.ledger import Ledger, Position, Run
 from sender.listener import Listener
+from sender.noting import Noting
 from sender.outcome import ChunkState, RunState
 from sender.pool import Pool, Watcher
 from sender.report import Ended, Report, make_report, nothing_left, stranded_notice
@@ -148,6 +149,7 @@ class Session:
     ) -> None:
         throttle = await self._throttle()
         self.listener = self._listener(throttle)
+        noting = Noting(self.view, self.ledger, self.run.id)
         pool = Pool(
             backlog=Backlog(self.ledger, self.run.id, until=until),
             ledger=self.ledger,
@@ -156,7 +158,7 @@ class Session:
             policy=self._policy,
             tally=await self._tally(),
             workers=self.campaign.delivery.workers,
-            watcher=self.view,
+            watcher=noting,
             log=self.log,
         )
         if self.run.held:
@@ -165,6 +167,7 @@ class Session:
         with self.signals.gently(lambda: self._finish_in_flight(pool)):
             async with asyncio.TaskGroup() as group:
                 beside = [
+                    group.create_task(noting.keep()),
                     group.create_task(self._watch(suppression, pool)),
                     group.create_task(self.listener.listen(pool, self._policy.max_wait_seconds)),
                 ]
@@ -186,6 +189,7 @@ class Session:
         async def set_rate(rate: Rate) -> None:
             if throttle:
                 throttle.set_rate(rate, await self._recent_sends(rate))
+                await self.ledger.note_rate(self.run.id, str(rate))
 
         return Listener(
             run=self.run.name, ledger=self.ledger, log=self.log, on_rate=set_rate, on_notice=self.view.notice
@@ -206,6 +210,7 @@ class Session:
         rate = self.options.rate or (Rate.parse(self.run.rate) if self.run.rate else delivery.rate)
         throttle = Throttle(rate, delivery.recipients)
         throttle.remember(await self._recent_sends(rate))
+        await self.ledger.note_rate(self.run.id, str(rate))
         return throttle
 
     async def _recent_sends(self, rate: Rate) -> list[tuple[float, int]]:

@@ -15,23 +15,34 @@ run_argument = click.argument("run", metavar="[RUN]", required=False)
 
 @click.command()
 @run_argument
+@click.option("--watch", is_flag=True, help="Show it live, until the run ends; ^C ends the watching alone (exit 130).")
 @in_sandbox
 @as_json
-def status(run: str | None, sandbox: bool, as_json: bool) -> None:
-    """Show where a run stands, live or after the fact; without RUN, the newest.
+def status(run: str | None, watch: bool, sandbox: bool, as_json: bool) -> int:
+    """Show where a run stands, live or after the fact; without RUN, the newest (with --watch, that is being sent).
+
+    With --watch and no terminal there is a line for each change; with --json, one JSON document a line and second.
 
     \b
     campaign status spring-drop
+    campaign status --watch
     """
     from sender.cli.text import print_report
     from sender.look import run_report
     from sender.settings import ledger_path
 
-    report, holder = run_async(run_report(ledger_path(os.environ, sandbox=sandbox)[0], run))
+    ledger = ledger_path(os.environ, sandbox=sandbox)[0]
+    if watch:
+        from sender.cli.watching import show
+        from sender.watch import moments
+
+        return run_async(show(moments(ledger, run), as_json=as_json))
+    report, holder = run_async(run_report(ledger, run))
     if as_json:
         print_json(report.as_json())
     else:
         print_report(report, holder)
+    return 0
 
 
 @click.command()

@@ -7,7 +7,20 @@ from typing import Protocol
 
 from campaigns.audience import Recipient, SourceStamp
 from campaigns.plan import Chunk
-from sender.ledger.records import START, Attempt, Call, Command, NewRun, Part, Plan, Position, Run, StoredChunk, Totals
+from sender.ledger.records import (
+    START,
+    Attempt,
+    Call,
+    Command,
+    Failure,
+    NewRun,
+    Part,
+    Plan,
+    Position,
+    Run,
+    StoredChunk,
+    Totals,
+)
 from sender.ledger.sqlite import SqliteLedger
 from sender.outcome import ChunkState, Lever, Outcome, RunState
 
@@ -105,6 +118,12 @@ class Ledger(Protocol):
     async def recent_sends(self, account_id: int, since: float) -> list[tuple[float, int]]:
         """Time and number of recipients of the account's calls since then, oldest first."""
 
+    async def note_rate(self, run_id: int, rate: str) -> None:
+        """Remembers the rate that the session asks for, for other terminals to show."""
+
+    async def note_pause(self, run_id: int, until: float, reason: str) -> None:
+        """Remembers that the account waits until then, for other terminals to show."""
+
     async def media_url(self, account_id: int, sha256: str) -> str | None:
         """Where a file of that content was uploaded to."""
 
@@ -133,6 +152,12 @@ class Ledger(Protocol):
     async def totals(self, run_id: int) -> Totals:
         """Sums over the run's leaves."""
 
+    async def run_sends(self, run_id: int, since: float) -> list[tuple[float, int]]:
+        """Time and number of recipients of the run's own calls since then, oldest first."""
+
+    async def failures(self, run_id: int, limit: int) -> list[Failure]:
+        """The run's last calls that were refused or are in doubt, the newest first."""
+
     async def calls(self, run_id: int) -> list[Call]:
         """The last call of each accepted or unknown leaf, in the order of the calls; a part's may be its parent's."""
 
@@ -156,6 +181,7 @@ __all__ = [
     "Attempt",
     "Call",
     "Command",
+    "Failure",
     "Ledger",
     "NewRun",
     "Part",

@@ -20,6 +20,7 @@ def start_session(connection: apsw.Connection, run_id: int, now: float) -> int:
     connection.execute(
         """
         update run set state = case held when 1 then 'paused' else 'running' end, ended_at = null, reason = '',
+            paused_until = null,
             elapsed_seconds = elapsed_seconds + max(0, coalesce(
                 (select max(sent_at + coalesce(seconds, 0)) from attempt join chunk on chunk.id = chunk_id
                  where run_id = run.id) - session_started_at, 0)),

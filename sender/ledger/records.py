@@ -55,6 +55,9 @@ class Run:
     reason: str
     rate: str | None = None
     held: bool = False
+    rate_asked: str | None = None
+    paused_until: float | None = None
+    pause_reason: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -128,6 +131,17 @@ class Call:
     sent_at: float
     reason: str
     batch_task_id: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Failure:
+    """A call that did not go well: when its reply came, and what came of it: rejected, unknown, or stop."""
+
+    chunk_id: int
+    at: float
+    recipients: int
+    result: str
+    reason: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -10,9 +10,22 @@ import apsw
 
 from campaigns.audience import Recipient, SourceStamp, tied_keys
 from campaigns.plan import Chunk
-from sender.ledger import calls, database, levers
+from sender.ledger import calls, database, levers, looking
 from sender.ledger.packing import pack, unpack
-from sender.ledger.records import START, Attempt, Call, Command, NewRun, Part, Plan, Position, Run, StoredChunk, Totals
+from sender.ledger.records import (
+    START,
+    Attempt,
+    Call,
+    Command,
+    Failure,
+    NewRun,
+    Part,
+    Plan,
+    Position,
+    Run,
+    StoredChunk,
+    Totals,
+)
 from sender.ledger.rows import (
     CHUNK,
     COMMAND,
@@ -208,6 +221,12 @@ class SqliteLedger:
         query = "select sent_at, recipients from attempt where account_id = ? and sent_at > ? order by sent_at"
         return await self._read(query, account_id, since)
 
+    async def note_rate(self, run_id: int, rate: str) -> None:
+        await self._write("update run set rate_asked = ? where id = ?", rate, run_id)
+
+    async def note_pause(self, run_id: int, until: float, reason: str) -> None:
+        await self._write("update run set paused_until = ?, pause_reason = ? where id = ?", until, reason, run_id)
+
     async def media_url(self, account_id: int, sha256: str) -> str | None:
         query = "select url from media_file where account_id = ? and sha256 = ?"
         rows = await self._read(query, account_id, sha256)
@@ -240,34 +259,13 @@ class SqliteLedger:
     # looking
 
     async def totals(self, run_id: int) -> Totals:
-        def work(connection: apsw.Connection) -> Totals:
-            states = fetch(
-                connection,
-                """
-                select state, count(*), sum(size), sum(not_found_count) from chunk
-                where run_id = ? and state <> 'split' group by state
-                """,
-                run_id,
-            )
-            sent = fetch(
-                connection,
-                """
-                select count(*), coalesce(sum(number > 1), 0), coalesce(sum(attempt.status = 429), 0)
-                from attempt join chunk on chunk.id = chunk_id where run_id = ?
-                """,
-                run_id,
-            )
-            attempts, retried, rate_limited = sent[0]
-            return Totals(
-                chunks={ChunkState(state): chunks for state, chunks, _, _ in states},
-                recipients={ChunkState(state): recipients for state, _, recipients, _ in states},
-                not_found=sum(not_found for *_, not_found in states),
-                attempts=attempts,
-                retried=retried,
-                rate_limited=rate_limited,
-            )
+        return await self._writer.run(lambda connection: looking.totals(connection, run_id), writes=False)
 
-        return await self._writer.run(work, writes=False)
+    async def run_sends(self, run_id: int, since: float) -> list[tuple[float, int]]:
+        return await self._writer.run(lambda connection: looking.sends(connection, run_id, since), writes=False)
+
+    async def failures(self, run_id: int, limit: int) -> list[Failure]:
+        return await self._writer.run(lambda connection: looking.failures(connection, run_id, limit), writes=False)
 
     async def calls(self, run_id: int) -> list[Call]:
         return [

@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 
 from campaigns.media import MediaFile
 from campaigns.model import Campaign
@@ -33,12 +34,30 @@ async def send_campaign(
     file = content.message_file(campaign)
     with Signals() as signals:
         try:
-            async with open_ledger(settings.ledger) as ledger:
+            async with _opened(settings, options, view) as (ledger, view):
                 return await _in_ledger(campaign, settings, options, view, consent, signals, file, ledger)
         except asyncio.CancelledError:
             if signals.received is None:
                 raise
             raise Interrupted(signals.received, has_begun=signals.has_begun) from None
+
+
+@asynccontextmanager
+async def _opened(settings: Settings, options: Options, view: View) -> AsyncIterator[tuple[Ledger, View]]:
+    """The ledger, and the view to tell; with metrics, both are counted and served."""
+    if options.metrics is None:
+        async with open_ledger(settings.ledger) as ledger:
+            yield ledger, view
+        return
+    from sender.metrics import Metered, Metrics, serving  # costs a start 60 ms, for those who ask for it
+
+    metrics = Metrics()
+    async with (
+        open_ledger(settings.ledger, metrics.committed) as ledger,
+        serving(metrics, options.metrics, settings.ledger) as url,
+    ):
+        view.notice(f"Metrics are at {url}")
+        yield ledger, Metered(view, metrics)
 
 
 def _refuse_unkept(campaign: Campaign, options: Options) -> None:

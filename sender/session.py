@@ -55,6 +55,7 @@ class Options:
     strict     refuse an audience with rejected rows
     rate       calls in a period, instead of the campaign file's
     stdin      what `csv: "-"` reads
+    metrics    where metrics are served meanwhile, `PORT` or `HOST:PORT`
     """
 
     run: str | None = None
@@ -64,6 +65,7 @@ class Options:
     strict: bool = False
     rate: Rate | None = None
     stdin: BinaryIO | None = None
+    metrics: str | None = None
 
 
 @dataclass(kw_only=True)

@@ -60,6 +60,7 @@ def test(file: Path, to: str, sandbox: bool, as_json: bool) -> int:
 @click.option("--strict", is_flag=True, help="Refuse rejected rows; exit 3 when somebody was not found.")
 @click.option("--rate", metavar="R", help="Calls in a period instead of the file's: 2/s, 120/min, 500/h.")
 @click.option("--sandbox", is_flag=True, help="Send to a stand-in API on this machine, with a ledger of its own.")
+@click.option("--metrics", metavar="PORT", help="Serve Prometheus metrics on this machine meanwhile, or on HOST:PORT.")
 @click.option("--ephemeral-ledger", is_flag=True, help="In CI: accept that the default ledger dies with the job.")
 @as_json
 def send(
@@ -72,6 +73,7 @@ def send(
     strict: bool,
     rate: str | None,
     sandbox: bool,
+    metrics: str | None,
     ephemeral_ledger: bool,
     as_json: bool,
 ) -> int:
@@ -97,6 +99,7 @@ def send(
         strict=strict,
         rate=_rate(rate),
         stdin=standard_input(),
+        metrics=metrics,
     )
     ended = run_async(
         _send(load(file), options, sandbox=sandbox, consented=yes or expect is not None, may_vanish=ephemeral_ledger)

@@ -1,6 +1,6 @@
 """The ledger: what was planned, what was sent, what became of it. This is the port; `sqlite.py` is behind it."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Protocol
@@ -166,9 +166,12 @@ class Ledger(Protocol):
 
 
 @asynccontextmanager
-async def open_ledger(path: Path) -> AsyncIterator[Ledger]:
-    """The ledger at `path`, made when there is none. Raises LedgerError."""
-    ledger = SqliteLedger(path)
+async def open_ledger(path: Path, on_commit: Callable[[float], None] | None = None) -> AsyncIterator[Ledger]:
+    """The ledger at `path`, made when there is none. Raises LedgerError.
+
+    on_commit   told after each commit how many seconds it took, from another thread
+    """
+    ledger = SqliteLedger(path, on_commit)
     await ledger.start()
     try:
         yield ledger

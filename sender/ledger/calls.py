@@ -9,7 +9,7 @@ import apsw
 from campaigns.audience import Recipient
 from sender.ledger.records import Attempt, Part, StoredChunk
 from sender.ledger.rows import as_json, fetch, fetch_one, insert_chunk, load_chunk
-from sender.outcome import ChunkState, Outcome, RunState, Then
+from sender.outcome import ChunkState, Outcome, RunState
 
 EXCLUDED = "excluded"
 
@@ -187,11 +187,9 @@ def _opted_out(connection: apsw.Connection, chunk_id: int) -> list[int]:
 
 
 def _end_attempt(connection: apsw.Connection, attempt: Attempt, outcome: Outcome) -> None:
-    is_again = outcome.chunk is ChunkState.PENDING and outcome.then is not Then.GO_ON
-    result = outcome.then if is_again else outcome.chunk
     connection.execute(
         "update attempt set seconds = ?, status = ?, result = ?, reason = ? where id = ?",
-        (outcome.seconds, outcome.status, result, outcome.reason, attempt.id),
+        (outcome.seconds, outcome.status, outcome.result, outcome.reason, attempt.id),
     )
 
 

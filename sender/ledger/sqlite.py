@@ -1,7 +1,7 @@
 """The ledger on SQLite: the statements, each a method."""
 
 import secrets
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -48,9 +48,9 @@ from sender.outcome import ChunkState, Lever, Outcome, RunState
 class SqliteLedger:
     """See `sender.ledger.Ledger` for what each method promises."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, on_commit: Callable[[float], None] | None = None) -> None:
         self.path = path
-        self._writer = Writer(partial(database.connect, path), path)
+        self._writer = Writer(partial(database.connect, path), path, on_commit)
 
     async def start(self) -> None:
         """Opens the file. Raises LedgerError."""

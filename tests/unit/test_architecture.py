@@ -18,7 +18,7 @@ from sender.cli.app import campaign
 ROOT = Path(__file__).parents[2]
 PRODUCT = ("campaigns", "sender")
 MAX_LINES = 300
-HEAVY = ("aiohttp", "apsw", "asyncio_throttle", "platformdirs", "pydantic", "structlog", "yaml")
+HEAVY = ("aiohttp", "apsw", "asyncio_throttle", "platformdirs", "prometheus_client", "pydantic", "structlog", "yaml")
 
 Documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -101,9 +101,21 @@ def test_only_the_ledger_knows_sqlite() -> None:
     assert users("sqlite3") == set()
 
 
-def test_only_the_client_and_the_sandbox_know_aiohttp() -> None:
+def test_only_the_client_and_the_servers_know_aiohttp() -> None:
     outside = {file for file in users("aiohttp") if not file.startswith("sender/sandbox/")}
-    assert outside == {"sender/inro/client.py"}
+    # metrics.py is a server and opens no session: the client that holds the token stays the only one.
+    assert outside == {"sender/inro/client.py", "sender/metrics.py"}
+
+
+def test_only_the_metrics_know_prometheus_and_only_a_function_imports_them() -> None:
+    assert users("prometheus_client") == {"sender/metrics.py"}
+    at_the_top = {
+        file
+        for file in files(*PRODUCT)
+        for node in parsed(file).body
+        if isinstance(node, ast.ImportFrom) and node.module == "sender.metrics"
+    }
+    assert at_the_top == set()
 
 
 def test_only_the_throttle_knows_asyncio_throttle() -> None:

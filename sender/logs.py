@@ -38,6 +38,8 @@ ACCOUNT_PAUSED: Final = "account.paused"
 API_ILL: Final = "api.ill"
 API_WELL: Final = "api.well"
 LEVER_OBEYED: Final = "lever.obeyed"
+NOTIFY_SENT: Final = "notify.sent"
+NOTIFY_FAILED: Final = "notify.failed"
 
 LEVELS: Final = ("debug", "info", "warning", "error")
 FORMATS: Final = ("json", "console")

@@ -12,7 +12,8 @@ from sender.errors import InputError, LedgerError
 from sender.ledger import Ledger, open_ledger
 from sender.ledger.lock import run_lock
 from sender.naming import name_of_new
-from sender.report import Ended, nothing_new
+from sender.notify import telling
+from sender.report import Ended, Report, nothing_new
 from sender.session import Options, Session, View
 from sender.settings import Settings
 from sender.signals import Interrupted, Signals
@@ -34,8 +35,11 @@ async def send_campaign(
     file = content.message_file(campaign)
     with Signals() as signals:
         try:
-            async with _opened(settings, options, view) as (ledger, view):
-                return await _in_ledger(campaign, settings, options, view, consent, signals, file, ledger)
+            async with (
+                telling(campaign, settings, signals, view) as on_end,
+                _opened(settings, options, view) as (ledger, view),
+            ):
+                return await _in_ledger(campaign, settings, options, view, consent, signals, file, ledger, on_end)
         except asyncio.CancelledError:
             if signals.received is None:
                 raise
@@ -62,7 +66,7 @@ async def _opened(settings: Settings, options: Options, view: View) -> AsyncIter
 
 def _refuse_unkept(campaign: Campaign, options: Options) -> None:
     """A rule that is not kept must not look as if it were."""
-    for name in ("window", "not_after", "notify"):
+    for name in ("window", "not_after"):
         if getattr(campaign, name) is not None:
             place = campaign.place(name)
             raise InputError(
@@ -93,6 +97,7 @@ async def _in_ledger(
     signals: Signals,
     file: MediaFile | None,
     ledger: Ledger,
+    on_end: Callable[[Report], None],
 ) -> Ended:
     name = options.run or campaign.campaign
     if options.only_new and not options.run:
@@ -127,5 +132,6 @@ async def _in_ledger(
             run=run,
             file=file,
             log=log,
+            on_end=on_end,
         )
         return await session.send()

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import BinaryIO, Protocol
 
@@ -81,6 +82,7 @@ class Session:
     run: Run
     file: MediaFile | None
     log: structlog.typing.FilteringBoundLogger
+    on_end: Callable[[Report], None]
     reason: str = field(default="", init=False)
     listener: Listener | None = field(default=None, init=False)
     was_cancelled: bool = field(default=False, init=False)
@@ -283,6 +285,7 @@ class Session:
             elapsed_seconds=round(report.elapsed_seconds, 3),
             **({"reason": report.reason} if report.reason else {}),
         )
+        self.on_end(report)
         return report
 
     async def _report(self) -> Report:

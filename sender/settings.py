@@ -1,6 +1,5 @@
 """The environment -> Settings. The only reader of `INRO_…` and `CAMPAIGN_…` variables."""
 
-import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from urllib.parse import urlsplit
 import platformdirs
 from pydantic import SecretStr
 
+from campaigns.model.fields import is_loopback
 from sender.errors import InputError
 
 DEFAULT_API_URL = "https://api.inro.social/api/v1"  # documented by Inrō's help centre
@@ -28,6 +28,7 @@ class Settings:
     ledger_is_default   whether nobody chose that path
     text_field          the request's field for the text of a text message
     is_ci               whether this is a CI job, whose files die with it
+    notify_secret       what the news of a run's end is signed with; None when it is not signed
     """
 
     api_url: str
@@ -37,6 +38,7 @@ class Settings:
     ledger_is_default: bool
     text_field: str
     is_ci: bool
+    notify_secret: SecretStr | None = None
 
     def require_token(self) -> SecretStr:
         """The token. Raises InputError when none is set."""
@@ -60,6 +62,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         ledger_is_default=is_default,
         text_field=_text_field(environ),
         is_ci=_is_set(environ, "CI"),
+        notify_secret=notify_secret(environ),
     )
 
 
@@ -110,7 +113,7 @@ def _ledger_file(named: str) -> Path:
 
 
 def _token(environ: Mapping[str, str]) -> SecretStr | None:
-    token = environ.get("INRO_API_TOKEN", "").strip() or _token_from_file(environ.get("INRO_API_TOKEN_FILE", ""))
+    token = environ.get("INRO_API_TOKEN", "").strip() or _secret_from_file(environ, "INRO_API_TOKEN_FILE")
     if not token:
         return None
     # The value is not repeated: even a malformed token may be most of the real one.
@@ -119,7 +122,15 @@ def _token(environ: Mapping[str, str]) -> SecretStr | None:
     return SecretStr(token)
 
 
-def _token_from_file(name: str) -> str:
+def notify_secret(environ: Mapping[str, str]) -> SecretStr | None:
+    """What the news of a run's end is signed with. Raises InputError when its file can't be read."""
+    secret = environ.get("CAMPAIGN_NOTIFY_SECRET", "").strip()
+    secret = secret or _secret_from_file(environ, "CAMPAIGN_NOTIFY_SECRET_FILE")
+    return SecretStr(secret) if secret else None
+
+
+def _secret_from_file(environ: Mapping[str, str], variable: str) -> str:
+    name = environ.get(variable, "")
     if not name:
         return ""
     # The name is not repeated: somebody will put the token itself there.
@@ -128,9 +139,9 @@ def _token_from_file(name: str) -> str:
     except (OSError, UnicodeDecodeError, RuntimeError) as error:
         why = {UnicodeDecodeError: "not a text file", RuntimeError: "nobody's home"}.get(type(error), "")
         why = why or getattr(error, "strerror", "")
-        raise InputError(f"the file that INRO_API_TOKEN_FILE names can't be read: {why}") from error
+        raise InputError(f"the file that {variable} names can't be read: {why}") from error
     if not token:
-        raise InputError("the file that INRO_API_TOKEN_FILE names is empty")
+        raise InputError(f"the file that {variable} names is empty")
     return token
 
 
@@ -144,18 +155,9 @@ def _api_url(url: str) -> str:
         raise InputError("INRO_API_URL may hold no user name, password, query or fragment")
     if not host or parts.scheme not in ("https", "http"):
         raise InputError(f"INRO_API_URL is {url!r}: expected https://HOST/PATH, such as {DEFAULT_API_URL}")
-    if parts.scheme == "http" and not _is_loopback(host):
+    if parts.scheme == "http" and not is_loopback(host):
         raise InputError(f"INRO_API_URL is {url!r}: plain http would show the token to the network; use https")
     return parts._replace(scheme=parts.scheme.lower(), netloc=parts.netloc.lower()).geturl().rstrip("/")
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _text_field(environ: Mapping[str, str]) -> str:

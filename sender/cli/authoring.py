@@ -1,5 +1,6 @@
 """`campaign init`, `schema`, `check` and `plan`: all that sends nothing."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ from sender.cli.options import as_json, campaign_file, load, print_json, standar
 
 if TYPE_CHECKING:
     from campaigns.audience import RejectedRow
+    from campaigns.model import Campaign
 
 SHOWN_REJECTS = 10
 
@@ -58,7 +60,8 @@ def check(files: tuple[Path, ...], strict: bool, as_json: bool) -> int:
     code, results = 0, []
     for file in files:
         try:
-            found = preview(load(file), stdin=standard_input(), strict=strict)
+            campaign = load(file)
+            found = preview(campaign, stdin=standard_input(), strict=strict)
         except CampaignError as error:
             results.append({"file": str(file), "ok": False, "problems": [str(problem) for problem in error.problems]})
             code = explain(error) if not as_json else 2
@@ -68,9 +71,20 @@ def check(files: tuple[Path, ...], strict: bool, as_json: bool) -> int:
             invalid = found.audience["invalid"]
             rejected = f", {spelled(invalid, 'rejected row')}" if invalid else ""
             click.echo(f"{file}: ok, {spelled(found.planned, 'recipient')}{rejected}")
+            _print_notify(campaign)
     if as_json:
         print_json({"files": results})
     return code
+
+
+def _print_notify(campaign: "Campaign") -> None:
+    from urllib.parse import urlsplit
+
+    from sender.settings import notify_secret
+
+    if campaign.notify:
+        how = "signed" if notify_secret(os.environ) else "not signed, as CAMPAIGN_NOTIFY_SECRET is not set"
+        click.echo(f"  {urlsplit(campaign.notify.url).hostname} is told how a run ended; {how}")
 
 
 @click.command()

@@ -113,7 +113,6 @@ def test_in_ci_a_ledger_that_may_die_or_that_is_named_is_taken(
     [
         ("window", "window: {days: [mon], from: 09:00, to: 20:00, timezone: Europe/Paris}\n", 9),
         ("not_after", "not_after: 2099-12-01 18:00 +01:00\n", 12),
-        ("notify", "notify: {url: https://hooks.example.com/campaigns}\n", 9),
     ],
 )
 def test_a_rule_that_is_not_kept_yet_is_refused_and_not_ignored(

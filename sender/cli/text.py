@@ -36,7 +36,7 @@ class _Pipe(Console):
 
 def console() -> Console:
     """Standard output: in colour on a terminal only, never wrapped elsewhere, no markup from data."""
-    width = None if sys.stdout.isatty() else PIPE_WIDTH
+    width = None if sys.stdout and sys.stdout.isatty() else PIPE_WIDTH  # a closed one is None
     return _Pipe(highlight=False, markup=False, emoji=False, soft_wrap=True, width=width)
 
 

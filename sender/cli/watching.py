@@ -1,7 +1,7 @@
 """What `status --watch` shows: a page on a terminal, lines elsewhere, JSON lines when asked."""
 
 import asyncio
-import json
+import select
 import signal
 import sys
 from collections.abc import AsyncGenerator, Callable, Iterator
@@ -15,6 +15,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from sender.cli.options import print_json
 from sender.cli.text import STYLES, console, duration, print_report, printable
 from sender.outcome import RunState
 from sender.report import RECIPIENT_STATES, spelled
@@ -37,7 +38,7 @@ async def show(moments: AsyncGenerator[Moment], *, as_json: bool) -> int:
         except asyncio.CancelledError:
             if signals.received is None:
                 raise
-    if last and not as_json and sys.stdout.isatty():
+    if last and not as_json and console().is_terminal:
         print_report(last.report, last.sender)
     if signals.received is None:
         return 0
@@ -50,9 +51,9 @@ async def show(moments: AsyncGenerator[Moment], *, as_json: bool) -> int:
 def _screen(*, as_json: bool) -> Iterator[Callable[[Moment], None]]:
     out = console()
     if as_json:
-        yield _print_json
+        yield lambda moment: print_json(moment.as_json(), indent=None)
     elif not out.is_terminal or out.is_dumb_terminal:
-        yield _Lines()
+        yield _while_read(_Lines())
     else:
         # A screen of its own: there nothing is left behind when the terminal changes its size.
         with Live(console=out, screen=True, auto_refresh=False, redirect_stdout=False, redirect_stderr=False) as live:
@@ -63,12 +64,18 @@ def _screen(*, as_json: bool) -> Iterator[Callable[[Moment], None]]:
                 asyncio.get_running_loop().remove_signal_handler(signal.SIGWINCH)
 
 
-def _print_json(moment: Moment) -> None:
-    # Not orjson: the name of a file may hold bytes that are no UTF-8. They come out escaped.
-    sys.stdout.buffer.write(
-        json.dumps(moment.as_json(), ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
-    )
-    sys.stdout.buffer.flush()
+def _while_read(shown: Callable[[Moment], None]) -> Callable[[Moment], None]:
+    """The same, ended by a reader that has gone: where little is written, no write would tell."""
+    pipe = select.poll()
+    if sys.stdout:
+        pipe.register(sys.stdout.fileno(), 0)  # errors alone, which a pipe without a reader has
+
+    def show(moment: Moment) -> None:
+        if pipe.poll(0):
+            raise BrokenPipeError
+        shown(moment)
+
+    return show
 
 
 class _Lines:

@@ -1,5 +1,7 @@
 """What `status --watch` shows of a moment, on terminals of any width and in lines."""
 
+import os
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -9,7 +11,9 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from sender.cli.watching import _Lines, line, page
+from sender.cli.options import print_json
+from sender.cli.text import print_report
+from sender.cli.watching import _Lines, _while_read, line, page
 from sender.ledger import Failure
 from sender.ledger.lock import Holder
 from sender.outcome import RunState
@@ -113,3 +117,23 @@ def test_lines_come_when_something_happens_and_else_every_ten_seconds(capsys: py
     assert printed(replace(further, at=NOW + 62, pause=PAUSED.pause)) == 0
     assert printed(replace(further, at=NOW + 63, failures=(replace(FAILURE, at=NOW + 63), FAILURE))) == 1
     assert printed(replace(further, at=NOW + 64, sender=None, report=report(RunState.COMPLETED))) == 1
+
+
+def test_a_reader_that_has_gone_ends_the_watching_before_anything_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, writing = os.pipe()
+    told: list[Moment] = []
+    with os.fdopen(writing, "w") as pipe:
+        monkeypatch.setattr(sys, "stdout", pipe)
+        show = _while_read(told.append)
+        show(MOMENT)
+        os.close(reading)
+        with pytest.raises(BrokenPipeError):
+            show(MOMENT)
+    assert told == [MOMENT]
+
+
+def test_a_closed_standard_output_is_no_bug(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+    print_json(MOMENT.as_json(), indent=None)
+    print_report(MOMENT.report, MOMENT.sender)
+    _while_read(_Lines())(MOMENT)

@@ -19,6 +19,8 @@ click.rich_click.COMMAND_GROUPS = {
     ]
 }
 click.rich_click.MAX_WIDTH = 110
+# Left alone, rich-click takes FORCE_COLOR and GITHUB_ACTIONS for a terminal, and colours what is piped.
+click.rich_click.FORCE_TERMINAL = None if sys.stdout and sys.stdout.isatty() else False
 click.rich_click.TEXT_PARAGRAPH_LINEBREAKS = "\n\n"
 click.rich_click.PADDING_HELPTEXT_FIRST_LINE = (0, 0, 1, 0)
 

@@ -36,8 +36,12 @@ class _Pipe(Console):
 
 def console() -> Console:
     """Standard output: in colour on a terminal only, never wrapped elsewhere, no markup from data."""
-    width = None if sys.stdout.isatty() else PIPE_WIDTH
-    return _Pipe(highlight=False, markup=False, emoji=False, soft_wrap=True, width=width)
+    if sys.stdout.isatty():
+        return _Pipe(highlight=False, markup=False, emoji=False, soft_wrap=True)
+    # Not left to rich, to which FORCE_COLOR and TTY_COMPATIBLE make a terminal of a pipe.
+    return _Pipe(
+        highlight=False, markup=False, emoji=False, soft_wrap=True, width=PIPE_WIDTH, force_terminal=False
+    )
 
 
 def duration(seconds: float) -> str:

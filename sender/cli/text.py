@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from sender.report import spelled
+from sender.report import duration, spelled
 
 if TYPE_CHECKING:
     from sender.evidence import Inspection
@@ -39,21 +39,7 @@ def console() -> Console:
     if sys.stdout.isatty():
         return _Pipe(highlight=False, markup=False, emoji=False, soft_wrap=True)
     # Not left to rich, to which FORCE_COLOR and TTY_COMPATIBLE make a terminal of a pipe.
-    return _Pipe(
-        highlight=False, markup=False, emoji=False, soft_wrap=True, width=PIPE_WIDTH, force_terminal=False
-    )
-
-
-def duration(seconds: float) -> str:
-    """`0.4 s`, `12 s`, `3 min 05 s`, `2 h 10 min`."""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02} min"
+    return _Pipe(highlight=False, markup=False, emoji=False, soft_wrap=True, width=PIPE_WIDTH, force_terminal=False)
 
 
 def print_report(report: "Report", holder: "Holder | None" = None) -> None:

@@ -36,7 +36,9 @@ def annotation(level: Level, finding: Finding, *, folder: str, workspaces: Itera
             column = None if finding.counts_cells else place.column
             properties = {"file": file, "line": place.line, "col": column}
     named = {**properties, "title": "campaign"}
-    listed = ",".join(f"{name}={escape_property(str(value))}" for name, value in named.items() if value is not None)
+    listed = ",".join(
+        f"{name}={escape_property(_printable(str(value)))}" for name, value in named.items() if value is not None
+    )
     return f"::{level} {listed}::{escape_data(_printable(message))}"
 
 

@@ -44,6 +44,8 @@ def told_of_failure(command: str) -> Iterator[None]:
     """A step's summary and outputs for the error that ends the command inside, which goes on as it was."""
     try:
         yield
+    except BrokenPipeError:  # whoever read our output has gone, which is no failure
+        raise
     except Exception as error:
         from sender.diagnosis import diagnose
         from sender.summary import of_failure

@@ -7,7 +7,8 @@ a mention. Everything is bounded: GitHub drops a summary of more than 1 MiB.
 import json
 import re
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 
 from sender.diagnosis import BUG, Diagnosis
 from sender.outcome import RunState
@@ -62,21 +63,20 @@ def of_check(checked: Sequence[Checked], code: int) -> str:
     """What a `check` of these files found."""
     bad = sum(1 for each in checked if each.problems)
     verdict = f"{spelled(bad, 'file')} of {len(checked):,} can't be sent" if bad else f"{_all(len(checked))} ok"
-    lines: list[str] = []
-    for each in checked:
-        lines.append(f"- {code_span(each.file)}: {'**not ok**' if each.problems else each.verdict}")
-        lines += [f"  - {code_span(problem)}" for problem in each.problems]
-    then = "mend what is not ok, and check again." if bad else "`campaign plan FILE` shows who would get it."
-    return _paragraphs([f"### campaign check: {verdict}", _listed(lines), _next(then, code)])
+    total = sum(1 + len(each.problems) for each in checked)
+    then = "Mend what is not ok, and check again." if bad else "`campaign plan FILE` shows who would get it."
+    return _paragraphs([f"### campaign check: {verdict}", _listed(_checked(checked), total), _next(then, code)])
 
 
 def of_failure(command: str, found: Diagnosis) -> str:
     """The error that ended a command."""
-    lines = [f"- {code_span(str(finding))}" for finding in found.findings]
+    lines = (f"- {code_span(str(finding))}" for finding in found.findings)
     then = FAILURES.get(found.exit_code, "The same command goes on, with the same ledger.")
     if found.exit_code == BUG:
         then = "Please report the traceback in the log. The ledger knows what was sent: the same command goes on."
-    return _paragraphs([f"### campaign {command}: failed", _listed(lines), _next(then, found.exit_code)])
+    return _paragraphs(
+        [f"### campaign {command}: failed", _listed(lines, len(found.findings)), _next(then, found.exit_code)]
+    )
 
 
 def in_words(report: Report, code: int, *, sandbox: bool = False) -> str:
@@ -117,7 +117,7 @@ def what_next(report: Report, code: int, *, sandbox: bool = False) -> str:
         sentences.insert(0, "The numbers do not add up, which is a bug: please report it.")
     if counts["pending"]:
         sentences.append(_pending(report, code, flag))
-    return " ".join(sentences) or "nothing is left to do."
+    return " ".join(sentences) or "Nothing is left to do."
 
 
 def _pending(report: Report, code: int, flag: str) -> str:
@@ -143,8 +143,8 @@ def output_lines(outputs: Mapping[str, object]) -> str:
 
 def code_span(text: str) -> str:
     """Any text as a code span: in one line, bounded, and delimited by more backticks than it has in a row."""
-    line = "".join(character if character.isprintable() else " " for character in text)
-    line = f"{line[:MAX_CHARACTERS]}…" if len(line) > MAX_CHARACTERS else line
+    cut = f"{text[:MAX_CHARACTERS]}…" if len(text) > MAX_CHARACTERS else text
+    line = "".join(character if character.isprintable() else " " for character in cut)
     ticks = "`" * (max(map(len, re.findall("`+", line)), default=0) + 1)
     # Of a span that begins and ends with a space, Markdown drops both; a backtick at an end would join the others.
     pad = " " if {line[:1], line[-1:]} & {"", " ", "`"} else ""
@@ -166,9 +166,16 @@ def _all(count: int) -> str:
     return "1 file" if count == 1 else f"all {count:,} files"
 
 
-def _listed(lines: Sequence[str]) -> str:
-    more = len(lines) - MAX_LISTED
-    return "\n".join([*lines[:MAX_LISTED], *([f"- and {more:,} more"] if more > 0 else [])])
+def _checked(checked: Sequence[Checked]) -> Iterator[str]:
+    for each in checked:
+        yield f"- {code_span(each.file)}: {'**not ok**' if each.problems else each.verdict}"
+        yield from (f"  - {code_span(problem)}" for problem in each.problems)
+
+
+def _listed(lines: Iterable[str], total: int) -> str:
+    """The first lines, and how many there are beyond them."""
+    more = total - MAX_LISTED
+    return "\n".join([*islice(lines, MAX_LISTED), *([f"- and {more:,} more"] if more > 0 else [])])
 
 
 def _paragraphs(parts: Iterable[str]) -> str:

@@ -17,6 +17,7 @@ from sender.outcome import RunState
 from sender.preview import Checked, Preview
 from sender.report import AUDIENCE_COUNTS, CHUNK_STATES, RECIPIENT_STATES, Report
 from sender.summary import (
+    MAX_CHARACTERS,
     MAX_LISTED,
     code_span,
     in_words,
@@ -77,7 +78,7 @@ def test_a_code_span_shows_any_text_and_nothing_in_it_is_markup(text: str) -> No
 
 
 def test_a_long_text_is_cut() -> None:
-    assert len(code_span("x" * 10_000)) < 510
+    assert len(code_span("x" * 10_000)) == MAX_CHARACTERS + len("`…`")
 
 
 @pytest.mark.parametrize(
@@ -119,7 +120,7 @@ def test_a_rehearsal_says_so_and_names_its_own_commands() -> None:
 @pytest.mark.parametrize(
     ("report", "code", "words"),
     [
-        (a_report(accepted=2), 0, "spring completed. nothing is left to do."),
+        (a_report(accepted=2), 0, "spring completed. Nothing is left to do."),
         (a_report(RunState.INTERRUPTED, accepted=1, pending=2), 0, "2 recipients pending: the same command, without "),
         (a_report(RunState.PAUSED, pending=2), 0, "`campaign resume spring`, then the same command goes on."),
         (
@@ -153,12 +154,12 @@ def test_a_check_lists_every_file_and_counts_those_that_are_not_ok() -> None:
 
 
 def test_a_summary_stays_below_what_github_takes_and_says_what_it_leaves_out() -> None:
-    problem = Problem(place=Place(file="x" * 1000, line=1, column=1), message="ō" * 10_000)
+    problem = Problem(place=Place(file="x" * 1000, line=1, column=1), message="ō" * 1000)
 
-    text = of_failure("send", diagnose(CampaignFileError([problem] * 20_000)))
+    text = of_failure("send", diagnose(CampaignFileError([problem] * 1000)))
 
     assert len(text.encode()) < 1024 * 1024
-    assert f"- and {20_000 - MAX_LISTED:,} more\n" in text
+    assert f"- and {1000 - MAX_LISTED} more\n" in text
 
 
 def test_an_output_is_one_line_each_and_the_document_is_the_printed_one() -> None:

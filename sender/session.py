@@ -85,7 +85,7 @@ class Session:
 
     async def _work(self, suppression: Suppression, until: Position | None) -> None:
         self.signals.has_begun = True
-        stranded = await self.ledger.start_session(self.run.id, time.time())
+        stranded = await self.ledger.start_session(self.run.id, time.time(), str(self._rate))
         report = await self._report()
         if stranded:
             self.view.notice(stranded_notice(stranded))
@@ -189,10 +189,8 @@ class Session:
 
     async def _throttle(self) -> Throttle:
         """The account's rate, with what was sent before this session began counted in."""
-        delivery = self.campaign.delivery
-        rate = self.options.rate or (Rate.parse(self.run.rate) if self.run.rate else delivery.rate)
-        throttle = Throttle(rate, delivery.recipients)
-        throttle.remember(await self._recent_sends(rate))
+        throttle = Throttle(self._rate, self.campaign.delivery.recipients)
+        throttle.remember(await self._recent_sends(self._rate))
         return throttle
 
     async def _recent_sends(self, rate: Rate) -> list[tuple[float, int]]:
@@ -202,6 +200,12 @@ class Session:
         now = time.time()
         sends = await self.ledger.recent_sends(self.run.account_id, now - longest)
         return [(now - sent_at, size) for sent_at, size in sends]
+
+    @property
+    def _rate(self) -> Rate:
+        """What is asked for: the flag goes before the operators' lever, and that before the campaign file."""
+        lever = Rate.parse(self.run.rate) if self.run.rate else None
+        return self.options.rate or lever or self.campaign.delivery.rate
 
     @property
     def _policy(self) -> Policy:

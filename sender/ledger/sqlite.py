@@ -10,13 +10,29 @@ import apsw
 
 from campaigns.audience import Recipient, SourceStamp, tied_keys
 from campaigns.plan import Chunk
-from sender.ledger import calls, database, levers, sums
+from sender.ledger import calls, database, history, levers
 from sender.ledger.packing import pack, unpack
-from sender.ledger.records import START, Attempt, Call, Command, NewRun, Part, Plan, Position, Run, StoredChunk, Totals
+from sender.ledger.records import (
+    START,
+    Attempt,
+    Bucket,
+    Call,
+    Command,
+    Latency,
+    NewRun,
+    Part,
+    Plan,
+    Position,
+    Reason,
+    Run,
+    Span,
+    StoredChunk,
+    StoredSession,
+    Totals,
+)
 from sender.ledger.rows import (
     CHUNK,
     COMMAND,
-    LAST_CALLS,
     RUN,
     as_json,
     as_stamps,
@@ -150,8 +166,8 @@ class SqliteLedger:
 
     # sending
 
-    async def start_session(self, run_id: int, now: float) -> int:
-        return await self._writer.run(lambda connection: calls.start_session(connection, run_id, now))
+    async def start_session(self, run_id: int, now: float, rate: str | None = None) -> int:
+        return await self._writer.run(lambda connection: calls.start_session(connection, run_id, now, rate))
 
     async def end_session(self, run_id: int, state: RunState, reason: str, now: float) -> int:
         return await self._writer.run(lambda connection: calls.end_session(connection, run_id, state, reason, now))
@@ -244,27 +260,36 @@ class SqliteLedger:
     # looking
 
     async def totals(self, run_id: int) -> Totals:
-        return await self._writer.run(lambda connection: sums.totals(connection, run_id), writes=False)
+        return await self._writer.run(lambda connection: history.totals(connection, run_id), writes=False)
+
+    async def sessions(self, run_id: int) -> list[StoredSession]:
+        return await self._writer.run(lambda connection: history.sessions(connection, run_id), writes=False)
+
+    async def buckets(self, run_id: int, starts: Sequence[float], seconds: float) -> list[Bucket]:
+        return await self._writer.run(
+            lambda connection: history.buckets(connection, run_id, starts, seconds), writes=False
+        )
+
+    async def waits(self, run_id: int, seconds: float) -> list[Span]:
+        return await self._writer.run(lambda connection: history.waits(connection, run_id, seconds), writes=False)
+
+    async def latency(self, run_id: int, percents: Sequence[int]) -> Latency:
+        return await self._writer.run(lambda connection: history.latency(connection, run_id, percents), writes=False)
+
+    async def reasons(self, run_id: int, limit: int) -> list[Reason]:
+        return await self._writer.run(lambda connection: history.reasons(connection, run_id, limit), writes=False)
 
     async def calls(self, run_id: int) -> list[Call]:
-        return [
-            Call(
-                chunk_id=chunk_id,
-                state=ChunkState(state),
-                recipients=size,
-                sent_at=sent_at,
-                reason=reason,
-                batch_task_id=batch_task_id,
-            )
-            for chunk_id, state, size, sent_at, reason, batch_task_id in await self._read(LAST_CALLS, run_id)
-        ]
+        return await self._writer.run(lambda connection: history.last_calls(connection, run_id), writes=False)
 
-    async def chunks(self, run_id: int, states: Iterable[ChunkState]) -> AsyncGenerator[StoredChunk]:
+    async def chunks(
+        self, run_id: int, states: Iterable[ChunkState], *, only_incomplete: bool = False
+    ) -> AsyncGenerator[StoredChunk]:
         wanted = as_json([*states])
         query = f"""{CHUNK} where run_id = ? and state <> 'split' and state in (select value from json_each(?))
-            and (first, id) > (?, ?) order by first, id limit 200"""
+            and not_found_count >= ? and (first, id) > (?, ?) order by first, id limit 200"""
         after = START
-        while rows := await self._read(query, run_id, wanted, *after):
+        while rows := await self._read(query, run_id, wanted, int(only_incomplete), *after):
             for row in rows:
                 chunk = await self.load(row[0])
                 after = chunk.position

@@ -10,7 +10,8 @@ import pytest
 
 from sender.ledger import Bucket, Ledger, Reason, Run, Span, database, open_ledger
 from sender.outcome import ChunkState, Outcome, RunState, Then
-from tests.integration.plans import NOW, pending, sealed_run
+from sender.page.facts import MOST_ROWS, gather_facts
+from tests.integration.plans import NOW, new_run, pending, sealed_run
 
 ACCEPTED = Outcome(chunk=ChunkState.ACCEPTED, status=202, seconds=0.5)
 LIMITED = Outcome(chunk=ChunkState.PENDING, then=Then.WAIT, status=429, reason="HTTP 429", seconds=0.1)
@@ -143,3 +144,32 @@ async def test_reasons_come_by_the_number_of_their_recipients_and_the_rarer_ones
     totals = await ledger.totals(run.id)
     undone = totals.recipients[ChunkState.REJECTED] + totals.recipients[ChunkState.UNKNOWN]
     assert sum(reason.recipients for reason in reasons) == undone
+
+
+async def test_only_the_first_of_very_many_problem_recipients_are_gathered(path: Path) -> None:
+    async with open_ledger(path) as ledger:
+        run = await sealed_run(ledger, [900, 10, 900])
+        await call(ledger, run, 0, Outcome(chunk=ChunkState.REJECTED, status=422, reason="no"))
+        names = tuple(f"person{number}" for number in range(900, 904))
+        missing = Outcome(chunk=ChunkState.ACCEPTED, status=202, not_found=names[:3], not_found_count=3)
+        await call(ledger, run, 1, missing)
+
+    facts = await gather_facts(path, "spring")
+
+    listed = {each.state: each for each in facts.listed}
+    assert list(listed) == ["unknown", "rejected", "not_found"]
+    assert (listed["rejected"].total, len(listed["rejected"].rows), listed["rejected"].is_cut) == (900, MOST_ROWS, True)
+    assert [row.username for row in listed["not_found"].rows] == [*names[:3]]
+    assert listed["unknown"].rows == ()
+    only = (await gather_facts(path, None, ("pending",))).listed
+    assert [(each.state, each.total) for each in only] == [("pending", 900)]
+
+
+async def test_a_run_that_was_never_begun_has_facts_too(ledger: Ledger, path: Path) -> None:
+    await sealed_run(ledger, [3])
+    await ledger.begin_plan(new_run("draft"))
+
+    facts = await gather_facts(path, None)
+
+    assert facts.report.run == "spring"
+    assert (facts.began_at, facts.ended_at, facts.buckets, facts.latency.calls) == (None, None, (), 0)

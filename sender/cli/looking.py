@@ -89,7 +89,7 @@ def report(run: str | None, form: str, state: str | None, follow: bool, sandbox:
     if form == "html":
         _refuse_terminal()
         page = run_async(_page(ledger, run, _states(state)))
-        sys.stdout.buffer.write(page.encode())
+        click.echo(page.encode(), nl=False)
         return
     if state is not None:
         raise click.UsageError("--state goes with --format csv or html.")

@@ -72,7 +72,9 @@ async def gather_facts(path: Path, name: str | None, states: tuple[str, ...] = (
         sessions = [replace(one, is_open=one.is_open and is_sent) for one in await ledger.sessions(run.id)]
         timeline = make_timeline(sessions, await ledger.commands(run.id), now=now)
         starts = [span.start for span in timeline.stretches]
-        buckets = await ledger.buckets(run.id, starts, timeline.bucket_seconds) if starts else []
+        seconds = timeline.bucket_seconds
+        buckets = await ledger.buckets(run.id, starts, seconds) if starts else []
+        waits = await ledger.waits(run.id, seconds) if report.requests["rate_limited"] else []
         return Facts(
             report=report,
             origin=run.origin,
@@ -82,7 +84,7 @@ async def gather_facts(path: Path, name: str | None, states: tuple[str, ...] = (
             made_at=now,
             timeline=timeline,
             buckets=tuple(folded(timeline, buckets)),
-            waits=tuple(await ledger.waits(run.id, timeline.bucket_seconds)),
+            waits=tuple(waits),
             latency=await ledger.latency(run.id, PERCENTS),
             reasons=tuple(await ledger.reasons(run.id, MOST_REASONS)),
             listed=tuple([await _listed(ledger, run, report, state) for state in states or PROBLEMS]),

@@ -117,6 +117,7 @@ def _environment() -> Environment:
         spelled=spelled,
         csv_command=csv_command,
         person=person,
+        either=words.either,
         mood=lambda name: MOODS.get(name, ""),
     )
     return environment

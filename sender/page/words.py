@@ -1,6 +1,7 @@
 """Numbers, times and texts of others as the page shows them."""
 
 import unicodedata
+from collections.abc import Sequence
 from datetime import datetime
 
 MARK = "\N{REPLACEMENT CHARACTER}"
@@ -18,6 +19,11 @@ def legible(text: str) -> str:
     Control characters are not allowed in HTML, half surrogates not in UTF-8, and direction marks turn names around.
     """
     return "".join(" " if each.isspace() else MARK if unicodedata.category(each)[0] == "C" else each for each in text)
+
+
+def either(names: Sequence[str]) -> str:
+    """`unknown, rejected or not_found`."""
+    return " or ".join(part for part in (", ".join(names[:-1]), *names[-1:]) if part)
 
 
 def moment(seconds: float) -> str:

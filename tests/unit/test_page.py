@@ -265,6 +265,10 @@ def test_times_name_their_zone() -> None:
     assert re.fullmatch(r"\d+ Jan 2027, \d\d:\d\d:\d\d .*UTC.*", words.moment(NOW))
 
 
+def test_alternatives_are_named_as_people_do() -> None:
+    assert [words.either("a"), words.either("ab"), words.either("abc")] == ["a", "a or b", "a, b or c"]
+
+
 def test_lengths_of_time_are_short() -> None:
     assert [words.roughly(each) for each in (2.4, 12, 3600, 7500, 90061)] == [
         "2.4 s",

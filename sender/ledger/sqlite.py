@@ -1,7 +1,7 @@
 """The ledger on SQLite: the statements, each a method."""
 
 import secrets
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,25 +10,18 @@ import apsw
 
 from campaigns.audience import Recipient, SourceStamp, tied_keys
 from campaigns.plan import Chunk
-from sender.ledger import calls, database, history, levers
+from sender.ledger import calls, database, levers
+from sender.ledger.looking import Looking
 from sender.ledger.packing import pack, unpack
 from sender.ledger.records import (
-    START,
     Attempt,
-    Bucket,
-    Call,
     Command,
-    Latency,
     NewRun,
     Part,
     Plan,
     Position,
-    Reason,
     Run,
-    Span,
     StoredChunk,
-    StoredSession,
-    Totals,
 )
 from sender.ledger.rows import (
     CHUNK,
@@ -41,19 +34,18 @@ from sender.ledger.rows import (
     fetch,
     fetch_one,
     insert_chunk,
-    load_chunk,
     run_of,
 )
 from sender.ledger.writer import Writer
-from sender.outcome import ChunkState, Lever, Outcome, RunState
+from sender.outcome import Lever, Outcome, RunState
 
 
-class SqliteLedger:
+class SqliteLedger(Looking):
     """See `sender.ledger.Ledger` for what each method promises."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._writer = Writer(partial(database.connect, path), path)
+        super().__init__(Writer(partial(database.connect, path), path))
 
     async def start(self) -> None:
         """Opens the file. Raises LedgerError."""
@@ -197,9 +189,6 @@ class SqliteLedger:
         query = f"{CHUNK} where run_id = ? and state <> 'split' order by first, id"
         return [chunk_of(row) for row in await self._read(query, run_id)]
 
-    async def load(self, chunk_id: int) -> StoredChunk:
-        return await self._writer.run(lambda connection: load_chunk(connection, chunk_id), writes=False)
-
     async def claim(self, chunk: StoredChunk, now: float) -> Attempt | None:
         return await self._writer.run(lambda connection: calls.claim(connection, chunk.id, now))
 
@@ -256,47 +245,3 @@ class SqliteLedger:
 
     async def obey(self, command: Command, now: float) -> int:
         return await self._writer.run(lambda connection: levers.obey(connection, command, now))
-
-    # looking
-
-    async def totals(self, run_id: int) -> Totals:
-        return await self._writer.run(lambda connection: history.totals(connection, run_id), writes=False)
-
-    async def sessions(self, run_id: int) -> list[StoredSession]:
-        return await self._writer.run(lambda connection: history.sessions(connection, run_id), writes=False)
-
-    async def buckets(self, run_id: int, starts: Sequence[float], seconds: float) -> list[Bucket]:
-        return await self._writer.run(
-            lambda connection: history.buckets(connection, run_id, starts, seconds), writes=False
-        )
-
-    async def waits(self, run_id: int, seconds: float) -> list[Span]:
-        return await self._writer.run(lambda connection: history.waits(connection, run_id, seconds), writes=False)
-
-    async def latency(self, run_id: int, percents: Sequence[int]) -> Latency:
-        return await self._writer.run(lambda connection: history.latency(connection, run_id, percents), writes=False)
-
-    async def reasons(self, run_id: int, limit: int) -> list[Reason]:
-        return await self._writer.run(lambda connection: history.reasons(connection, run_id, limit), writes=False)
-
-    async def calls(self, run_id: int) -> list[Call]:
-        return await self._writer.run(lambda connection: history.last_calls(connection, run_id), writes=False)
-
-    async def chunks(
-        self, run_id: int, states: Iterable[ChunkState], *, only_incomplete: bool = False
-    ) -> AsyncGenerator[StoredChunk]:
-        wanted = as_json([*states])
-        query = f"""{CHUNK} where run_id = ? and state <> 'split' and state in (select value from json_each(?))
-            and not_found_count >= ? and (first, id) > (?, ?) order by first, id limit 200"""
-        after = START
-        while rows := await self._read(query, run_id, wanted, int(only_incomplete), *after):
-            for row in rows:
-                chunk = await self.load(row[0])
-                after = chunk.position
-                yield chunk
-
-    async def _read(self, query: str, *values: Any) -> list[Any]:
-        return await self._writer.run(lambda connection: connection.execute(query, values).fetchall(), writes=False)
-
-    async def _write(self, statement: str, *values: Any) -> None:
-        await self._writer.run(lambda connection: connection.execute(statement, values).fetchall())

@@ -6,7 +6,7 @@ from typing import NoReturn
 
 import rich_click as click
 
-from sender.cli import authoring, ledger, levers, looking, media, sandbox, scheduling, sending
+from sender.cli import authoring, doctor, ledger, levers, looking, media, sandbox, scheduling, sending
 
 click.rich_click.COMMAND_GROUPS = {
     "*": [
@@ -15,7 +15,7 @@ click.rich_click.COMMAND_GROUPS = {
         {"name": "Look", "commands": ["status", "runs", "report"]},
         {"name": "Steer", "commands": ["pause", "resume", "cancel", "rate", "retry", "resolve"]},
         {"name": "Media", "commands": ["medias", "media-files"]},
-        {"name": "Look after", "commands": ["ledger"]},
+        {"name": "Look after", "commands": ["doctor", "ledger"]},
         {"name": "Rehearse", "commands": ["sandbox"]},
     ]
 }
@@ -39,7 +39,7 @@ def campaign() -> None:
     """
 
 
-for module in (authoring, sending, scheduling, looking, levers, media, ledger, sandbox):
+for module in (authoring, sending, scheduling, looking, levers, media, doctor, ledger, sandbox):
     for command in module.COMMANDS:
         campaign.add_command(command)
 

@@ -11,6 +11,7 @@ from rich.text import Text
 from sender.report import duration, spelled
 
 if TYPE_CHECKING:
+    from sender.doctor import Finding
     from sender.evidence import Inspection
     from sender.ledger.lock import Holder
     from sender.operate import Pulled
@@ -27,6 +28,7 @@ STYLES = {
     "pending": "cyan",
     "sending": "cyan",
 }
+LEVEL_STYLES = {"ok": "green", "warning": "yellow", "problem": "bold red"}
 
 
 class _Pipe(Console):
@@ -108,6 +110,19 @@ def print_inspections(run: str, inspections: "list[Inspection]") -> None:
             out.print(printable(f"  batch task {task.id}, {task.status}, created {task.created_at}: {accepted}"))
         if not inspection.tasks:
             out.print("  the API knows no batch task of about that time that no other chunk accounts for")
+
+
+def print_findings(findings: "list[Finding]") -> None:
+    """What `doctor` found: a line for each check, and below it what to do, if there is something to do."""
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    for _ in ("level", "check"):
+        table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for finding in findings:
+        table.add_row(Text(finding.level, LEVEL_STYLES[finding.level]), finding.check, Text(printable(finding.says)))
+        if finding.do:
+            table.add_row("", "", Text(printable(f"-> {finding.do}")))
+    console().print(table)
 
 
 def printable(text: str) -> str:

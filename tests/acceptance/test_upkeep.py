@@ -1,6 +1,5 @@
 """`doctor` and `ledger`: is everything well, and looking after the ledger while it is used."""
 
-import re
 import signal
 import sqlite3
 from collections import Counter
@@ -9,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-import pytest
 
 from sender.sandbox import Sandbox
 from tests.acceptance.command import TOKEN, Command, Ended
@@ -31,6 +29,10 @@ def not_ok(ended: Ended) -> dict[str, str]:
     """The checks that are not ok, by their level; each says what to do."""
     assert all(bool(each["do"]) == (each["level"] != "ok") for each in ended.json["findings"])
     return {check: level for check, (level, _) in found(ended).items() if level != "ok"}
+
+
+def one_line(ended: Ended) -> str:
+    return " ".join(ended.out.split())
 
 
 def test_all_is_well_and_no_ledger_is_made(campaign: Command, sandbox: Sandbox, tmp_path: Path) -> None:
@@ -64,20 +66,11 @@ def test_a_wrong_token_and_a_damaged_ledger_are_found_at_once(campaign: Command,
     assert ledger.read_bytes() == content
 
 
-@pytest.mark.parametrize(
-    ("environ", "code", "problem"),
-    [
-        ({"INRO_API_URL": "http://127.0.0.1:9/api/v1"}, 4, "problem API http://127.0.0.1:9/api/v1 does not answer: "),
-        ({"INRO_API_TOKEN": None}, 2, "problem token none is set"),
-    ],
-)
-def test_the_exit_code_says_what_is_wrong(
-    campaign: Command, environ: dict[str, str | None], code: int, problem: str
-) -> None:
-    ended = campaign("doctor", environ=environ)
+def test_an_api_that_does_not_answer_is_a_problem(campaign: Command) -> None:
+    ended = campaign("doctor", environ={"INRO_API_URL": "http://127.0.0.1:9/api/v1"})
 
-    assert (ended.code, ended.err) == (code, "")
-    assert problem in re.sub(" +", " ", ended.out)
+    assert (ended.code, ended.err) == (4, "")
+    assert "problem API http://127.0.0.1:9/api/v1 does not answer: no connection" in one_line(ended)
 
 
 def test_another_clock_is_a_warning_found_by_one_get(campaign: Command) -> None:
@@ -104,10 +97,10 @@ def test_everything_but_vacuum_works_while_a_run_is_sent(tmp_path: Path) -> None
         backed_up = campaign("ledger", "backup", backup)
         exported = campaign("ledger", "export", "spring")
         checked = campaign("doctor", "--json")
-        running.send_signal(signal.SIGTERM)
-        ended = running.end()
+        running.send_signal(signal.SIGKILL)
+        running.end()
+        afterwards = campaign("doctor")
 
-    assert ended.code == 143
     assert vacuumed.code == 5
     assert f"process {running.process.pid} on" in vacuumed.err
     assert (backed_up.code, backed_up.err) == (0, "")
@@ -120,18 +113,6 @@ def test_everything_but_vacuum_works_while_a_run_is_sent(tmp_path: Path) -> None
     assert {"accepted", "pending"} <= set(Counter(record["state"] for record in recipients))
     assert (checked.code, not_ok(checked)) == (0, {})
     assert found(checked)["runs"] == ("ok", "1 run, 1 being sent now")
-
-
-def test_after_a_sender_was_killed_doctor_names_the_run_and_the_command(campaign: Command, tmp_path: Path) -> None:
-    assert campaign("send", write_campaign(tmp_path), "--yes").code == 0
-    with closing(sqlite3.connect(tmp_path / "state" / "ledger.db")) as ledger:
-        ledger.execute("update run set state = 'running', session_started_at = 1")
-        ledger.execute("update chunk set state = 'sending'")
-        ledger.commit()
-
-    ended = campaign("doctor")
-
-    assert ended.code == 0
-    assert "the sender died of spring" in ended.out
-    assert "2 recipients may or may not have got the message, in spring" in ended.out
-    assert "-> campaign resolve spring --inspect" in ended.out
+    assert afterwards.code == 0
+    words = "warning dead senders the sender died of spring -> the same `campaign send` goes on where it stopped"
+    assert words in one_line(afterwards)

@@ -11,10 +11,11 @@ from sender import content, logs, planning
 from sender.errors import InputError, LedgerError
 from sender.ledger import Ledger, open_ledger
 from sender.ledger.lock import run_lock
-from sender.naming import name_of_new
+from sender.naming import name_of_new, run_name
 from sender.notify import telling
+from sender.options import Options
 from sender.report import Ended, Report, nothing_new
-from sender.session import Options, Session, View
+from sender.session import Session, View
 from sender.settings import Settings
 from sender.signals import Interrupted, Signals
 
@@ -31,7 +32,7 @@ async def send_campaign(
     signal came before the first call. A stop by the API is no exception: the report's state and reason tell of it.
     """
     settings.require_token()
-    _refuse_unkept(campaign, options)
+    name = run_name(campaign, run=options.run, occurrence=options.occurrence)
     file = content.message_file(campaign)
     with Signals() as signals:
         try:
@@ -39,7 +40,7 @@ async def send_campaign(
                 telling(campaign, settings, signals, view) as on_end,
                 _opened(settings, options, view) as (ledger, view),
             ):
-                return await _in_ledger(campaign, settings, options, view, consent, signals, file, ledger, on_end)
+                return await _in_ledger(campaign, name, settings, options, view, consent, signals, file, ledger, on_end)
         except asyncio.CancelledError:
             if signals.received is None:
                 raise
@@ -64,17 +65,13 @@ async def _opened(settings: Settings, options: Options, view: View) -> AsyncIter
         yield ledger, Metered(view, metrics)
 
 
-def _refuse_unkept(campaign: Campaign, options: Options) -> None:
-    """A rule that is not kept must not look as if it were."""
-    for name in ("window", "not_after"):
-        if getattr(campaign, name) is not None:
-            place = campaign.place(name)
-            raise InputError(
-                f"this version does not keep {name} yet: take it out to send; nothing was sent", place=place
-            )
-    if campaign.schedule and campaign.schedule.cron and not options.run:
-        place = campaign.place("schedule", "cron")
-        raise InputError("which occurrence this is has to be said: add --run NAME; nothing was sent", place=place)
+async def _refuse_late(campaign: Campaign, name: str, options: Options, ledger: Ledger) -> None:
+    """A new run after its deadline would only be cancelled; one that began is, whenever somebody looks."""
+    deadline = campaign.deadline
+    is_late = deadline is not None and time.time() >= deadline.timestamp()
+    if is_late and not options.missed and await ledger.find_run(name) is None:
+        place = campaign.place("not_after")
+        raise InputError("not_after has passed: set a later time, or take it out; nothing was sent", place=place)
 
 
 async def _check_clock(ledger: Ledger, account_id: int) -> None:
@@ -90,6 +87,7 @@ async def _check_clock(ledger: Ledger, account_id: int) -> None:
 
 async def _in_ledger(
     campaign: Campaign,
+    name: str,
     settings: Settings,
     options: Options,
     view: View,
@@ -99,8 +97,8 @@ async def _in_ledger(
     ledger: Ledger,
     on_end: Callable[[Report], None],
 ) -> Ended:
-    name = options.run or campaign.campaign
-    if options.only_new and not options.run:
+    await _refuse_late(campaign, name, options, ledger)
+    if options.only_new and not options.run and not options.occurrence:
         name = await name_of_new(campaign, settings.origin, ledger)
     log = logs.get_logger(run=name, campaign=campaign.campaign)
     order = planning.Order(

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import BinaryIO, Protocol
+from typing import Protocol
 
 import structlog
 
@@ -22,6 +22,7 @@ from sender.inro.wire import Content
 from sender.ledger import Ledger, Position, Run
 from sender.listener import Listener
 from sender.noting import Noting
+from sender.options import Options
 from sender.outcome import ChunkState, RunState
 from sender.pool import Pool, Watcher
 from sender.report import Ended, Report, make_report, nothing_left, stranded_notice
@@ -30,6 +31,7 @@ from sender.settings import Settings
 from sender.signals import Signals
 from sender.suppression import Suppression
 from sender.throttle import Throttle
+from sender.timekeeper import Timekeeper
 
 
 class View(Watcher, Protocol):
@@ -43,30 +45,6 @@ class View(Watcher, Protocol):
 
     def notice(self, text: str) -> None:
         """Something that a person should know."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Options:
-    """What one `send` asks for beyond its campaign file.
-
-    run        the run's name, None for the campaign's
-    only_new   send to those whom no run of the campaign has planned
-    expect     the number of recipients that the plan must have
-    limit      stop after the first so many recipients of the plan
-    strict     refuse an audience with rejected rows
-    rate       calls in a period, instead of the campaign file's
-    stdin      what `csv: "-"` reads
-    metrics    where metrics are served meanwhile, `PORT` or `HOST:PORT`
-    """
-
-    run: str | None = None
-    only_new: bool = False
-    expect: int | None = None
-    limit: int | None = None
-    strict: bool = False
-    rate: Rate | None = None
-    stdin: BinaryIO | None = None
-    metrics: str | None = None
 
 
 @dataclass(kw_only=True)
@@ -84,10 +62,15 @@ class Session:
     log: structlog.typing.FilteringBoundLogger
     on_end: Callable[[Report], None]
     reason: str = field(default="", init=False)
+    timekeeper: Timekeeper = field(init=False)
     listener: Listener | None = field(default=None, init=False)
     was_cancelled: bool = field(default=False, init=False)
 
+    def __post_init__(self) -> None:
+        self.timekeeper = Timekeeper(self.campaign, self.run, self.ledger, self.log, self.view.notice)
+
     async def send(self) -> Ended:
+        await self.timekeeper.cancel_if_late(self.options.missed)
         await self._listener(None).obey()
         self.run = await self._fresh_run()
         self.was_cancelled = self.run.state is RunState.CANCELLED
@@ -105,7 +88,7 @@ class Session:
 
     async def _work(self, suppression: Suppression, until: Position | None) -> None:
         self.signals.has_begun = True
-        stranded = await self.ledger.start_session(self.run.id, time.time())
+        stranded = await self.ledger.start_session(self.run.id, time.time(), str(self._rate))
         report = await self._report()
         if stranded:
             self.view.notice(stranded_notice(stranded))
@@ -163,17 +146,19 @@ class Session:
             tally=await self._tally(),
             workers=self.campaign.delivery.workers,
             watcher=noting,
+            gate=self.timekeeper.gate,
             log=self.log,
         )
         if self.run.held:
             self.view.notice(f"{self.run.name} is paused: `campaign resume {self.run.name}` lifts that.")
-            pool.hold()
+            self.timekeeper.gate.hold()
         with self.signals.gently(lambda: self._finish_in_flight(pool)):
             async with asyncio.TaskGroup() as group:
                 beside = [
                     group.create_task(noting.keep()),
                     group.create_task(self._watch(suppression, pool)),
-                    group.create_task(self.listener.listen(pool, self._policy.max_wait_seconds)),
+                    group.create_task(self.listener.listen(pool, self.timekeeper.gate, self._policy.max_wait_seconds)),
+                    group.create_task(self.timekeeper.keep_deadline()),
                 ]
                 await pool.run()
                 for task in beside:
@@ -210,11 +195,9 @@ class Session:
 
     async def _throttle(self) -> Throttle:
         """The account's rate, with what was sent before this session began counted in."""
-        delivery = self.campaign.delivery
-        rate = self.options.rate or (Rate.parse(self.run.rate) if self.run.rate else delivery.rate)
-        throttle = Throttle(rate, delivery.recipients)
-        throttle.remember(await self._recent_sends(rate))
-        await self.ledger.note_rate(self.run.id, str(rate))
+        throttle = Throttle(self._rate, self.campaign.delivery.recipients)
+        throttle.remember(await self._recent_sends(self._rate))
+        await self.ledger.note_rate(self.run.id, str(self._rate))
         return throttle
 
     async def _recent_sends(self, rate: Rate) -> list[tuple[float, int]]:
@@ -224,6 +207,12 @@ class Session:
         now = time.time()
         sends = await self.ledger.recent_sends(self.run.account_id, now - longest)
         return [(now - sent_at, size) for sent_at, size in sends]
+
+    @property
+    def _rate(self) -> Rate:
+        """What is asked for: the flag goes before the operators' lever, and that before the campaign file."""
+        lever = Rate.parse(self.run.rate) if self.run.rate else None
+        return self.options.rate or lever or self.campaign.delivery.rate
 
     @property
     def _policy(self) -> Policy:

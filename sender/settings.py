@@ -52,12 +52,12 @@ class Settings:
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
     """The settings of a command that talks to the API. Raises InputError when a variable can't be used."""
-    api_url = _api_url(environ.get("INRO_API_URL") or DEFAULT_API_URL)
+    url = api_url(environ)
     ledger, is_default = ledger_path(environ)
     return Settings(
-        api_url=api_url,
-        origin=api_url,
-        token=_token(environ),
+        api_url=url,
+        origin=url,
+        token=api_token(environ),
         ledger=ledger,
         ledger_is_default=is_default,
         text_field=_text_field(environ),
@@ -112,7 +112,8 @@ def _ledger_file(named: str) -> Path:
     raise InputError(f"CAMPAIGN_LEDGER is {named!r}: expected a path, or a URL sqlite:///absolute/path/ledger.db")
 
 
-def _token(environ: Mapping[str, str]) -> SecretStr | None:
+def api_token(environ: Mapping[str, str]) -> SecretStr | None:
+    """The token, None when none is set. Raises InputError when it can't be one, without repeating it."""
     token = environ.get("INRO_API_TOKEN", "").strip() or _secret_from_file(environ, "INRO_API_TOKEN_FILE")
     if not token:
         return None
@@ -145,7 +146,9 @@ def _secret_from_file(environ: Mapping[str, str], variable: str) -> str:
     return token
 
 
-def _api_url(url: str) -> str:
+def api_url(environ: Mapping[str, str]) -> str:
+    """The API's base URL, without a slash at its end. Raises InputError for one that can't be used."""
+    url = environ.get("INRO_API_URL") or DEFAULT_API_URL
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port

@@ -1,14 +1,14 @@
 """A campaign as its file describes it: who, what, how fast and when; frozen, and checked when made."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Self
-from zoneinfo import ZoneInfo
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from campaigns.clocks import moment
 from campaigns.errors import Place
 from campaigns.model.fields import (
     STANDARD_INPUT,
@@ -152,11 +152,11 @@ class CampaignKeys(Frozen):
 
     @property
     def deadline(self) -> datetime | None:
-        """`not_after` with its time zone: its own, or else the schedule's, or else the window's."""
+        """`not_after` as a moment in UTC, on its own clocks, or else the schedule's, or else the window's."""
         clocks = self.schedule or self.window
         if self.not_after and not self.not_after.tzinfo and clocks:
-            return self.not_after.replace(tzinfo=ZoneInfo(clocks.timezone))
-        return self.not_after
+            return moment(self.not_after, clocks.timezone)
+        return self.not_after and self.not_after.astimezone(UTC)
 
 
 def _absolute(path: str, folder: Path) -> str:

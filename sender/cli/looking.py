@@ -72,16 +72,18 @@ def runs(sandbox: bool, as_json: bool) -> None:
 @click.command()
 @run_argument
 @click.option(
-    "--format", "form", type=click.Choice(["text", "json", "csv"]), default="text", help="text when left out."
+    "--format", "form", type=click.Choice(["text", "json", "csv", "html"]), default="text", help="text when left out."
 )
-@click.option("--state", metavar="STATES", help="csv: only recipients in these states: unknown,rejected.")
+@click.option("--state", metavar="STATES", help="csv, html: list only recipients in these states: unknown,rejected.")
 @click.option("--follow", is_flag=True, help="text: also ask the API what became of the accepted calls.")
 @in_sandbox
 def report(run: str | None, form: str, state: str | None, follow: bool, sandbox: bool) -> None:
-    """Tell what happened in a run. The csv has one line for each recipient and is itself an audience.
+    """Tell what happened in a run. The csv has one line for each recipient and is itself an audience. The html is one
+    page with a chart that needs no other file and no network. Both hold people's names: share them with care.
 
     \b
     campaign report spring-drop
+    campaign report spring-drop --format html > spring-drop.html
     campaign report spring-drop --format csv --state unknown,rejected > look-into.csv
     """
     from sender.cli.text import print_report
@@ -95,8 +97,13 @@ def report(run: str | None, form: str, state: str | None, follow: bool, sandbox:
         _warn_of_resending(state)
         run_async(_print_csv(ledger, run, _states(state)))
         return
+    if form == "html":
+        _refuse_terminal()
+        page = run_async(_page(ledger, run, _states(state)))
+        click.echo(page.encode(), nl=False)
+        return
     if state is not None:
-        raise click.UsageError("--state goes with --format csv.")
+        raise click.UsageError("--state goes with --format csv or html.")
     found, holder = run_async(run_report(ledger, run))
     if form == "json":
         print_json(found.as_json())
@@ -126,6 +133,20 @@ async def _print_csv(ledger: Path, run: str | None, states: list[str]) -> None:
     async with aclosing(recipient_lines(ledger, run, states)) as lines:
         async for line in lines:
             sys.stdout.buffer.write(line.encode("utf-8", "surrogateescape"))
+
+
+def _refuse_terminal() -> None:
+    if sys.stdout and sys.stdout.isatty():
+        raise click.UsageError(
+            "A page is of no use on a terminal: write it to a file, "
+            "as in `campaign report RUN --format html > report.html`, and open that in a browser."
+        )
+
+
+async def _page(ledger: Path, run: str | None, states: list[str]) -> str:
+    from sender.page import report_page
+
+    return await report_page(ledger, run, tuple(dict.fromkeys(states)))
 
 
 def _states(text: str | None) -> list[str]:

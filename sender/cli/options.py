@@ -32,11 +32,11 @@ def run_async(work: Coroutine[Any, Any, T]) -> T:
     return asyncio.run(work)
 
 
-def set_up_logs() -> None:
+def set_up_logs(*, is_quiet: bool | None = None) -> None:
     """Sends log lines to standard error as the environment asks. Raises InputError."""
     from sender import logs
 
-    logs.configure(os.environ, is_terminal=sys.stderr.isatty())
+    logs.configure(os.environ, is_terminal=sys.stderr.isatty(), is_quiet=is_quiet)
 
 
 def standard_input() -> BinaryIO | None:

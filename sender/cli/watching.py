@@ -16,9 +16,9 @@ from rich.table import Table
 from rich.text import Text
 
 from sender.cli.options import print_json
-from sender.cli.text import STYLES, console, duration, print_report, printable
+from sender.cli.text import STYLES, console, print_report, printable
 from sender.outcome import RunState
-from sender.report import RECIPIENT_STATES, spelled
+from sender.report import RECIPIENT_STATES, duration, spelled
 from sender.signals import Signals
 from sender.watch import Moment
 

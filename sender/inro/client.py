@@ -168,6 +168,11 @@ def _explain(error: Exception, seconds: float) -> str:
     match error:
         case TimeoutError():
             return f"no reply within {seconds:g} s"
+        # The texts of these two show the proxy's address with its password.
+        case aiohttp.InvalidURL():
+            return "the address of the proxy is no URL: expected http://HOST:PORT"
+        case aiohttp.ClientHttpProxyError():
+            return f"the proxy refuses to connect: HTTP {error.status} {error.message}"
         case aiohttp.ClientConnectorDNSError():
             return f"the host {error.host} is not known here"
         case aiohttp.ClientConnectorCertificateError() | ssl.SSLError() | aiohttp.ClientSSLError():

@@ -10,15 +10,20 @@ from campaigns.plan import Chunk
 from sender.ledger.records import (
     START,
     Attempt,
+    Bucket,
     Call,
     Command,
     Failure,
+    Latency,
     NewRun,
     Part,
     Plan,
     Position,
+    Reason,
     Run,
+    Span,
     StoredChunk,
+    StoredSession,
     Totals,
 )
 from sender.ledger.sqlite import SqliteLedger
@@ -62,11 +67,17 @@ class Ledger(Protocol):
 
     # sending
 
-    async def start_session(self, run_id: int, now: float) -> int:
-        """Marks the run as running; what was left `sending` becomes `unknown`. Returns how many recipients."""
+    async def start_session(self, run_id: int, now: float, rate: str | None = None) -> int:
+        """Marks the run as running; what was left `sending` becomes `unknown`. Returns how many recipients.
+
+        rate   the calls in a period that are asked for, which is noted with the session
+        """
 
     async def end_session(self, run_id: int, state: RunState, reason: str, now: float) -> int:
         """Marks the run as ended in `state`; what is still `sending` becomes `unknown`. Returns how many recipients."""
+
+    async def mark(self, run_id: int, state: RunState, reason: str) -> None:
+        """Says how a session under way stands, unless an operator has paused or cancelled it."""
 
     async def strand(self, run_id: int, now: float) -> int:
         """Marks as `unknown` what a sender that died was sending. Returns how many recipients."""
@@ -161,8 +172,31 @@ class Ledger(Protocol):
     async def calls(self, run_id: int) -> list[Call]:
         """The last call of each accepted or unknown leaf, in the order of the calls; a part's may be its parent's."""
 
-    def chunks(self, run_id: int, states: Iterable[ChunkState]) -> AsyncGenerator[StoredChunk]:
-        """The run's leaves in plan order, with their recipients, those in the given states only."""
+    async def sessions(self, run_id: int) -> list[StoredSession]:
+        """Each time that a sender worked on the run, in order."""
+
+    async def buckets(self, run_id: int, starts: Sequence[float], seconds: float) -> list[Bucket]:
+        """How many calls began in each bucket of so many seconds; empty buckets are left out.
+
+        starts   the beginnings of the stretches of time that buckets are counted in, in order
+        """
+
+    async def waits(self, run_id: int, seconds: float) -> list[Span]:
+        """The times of so many seconds or more in which no call followed a 429; the end of the last may be far off."""
+
+    async def latency(self, run_id: int, percents: Sequence[int]) -> Latency:
+        """The seconds that calls took, at these percentiles (nearest rank; 100 is the longest)."""
+
+    async def reasons(self, run_id: int, limit: int) -> list[Reason]:
+        """Why recipients or calls were not accepted, the most recipients first; beyond the limit summed by state."""
+
+    def chunks(
+        self, run_id: int, states: Iterable[ChunkState], *, only_incomplete: bool = False
+    ) -> AsyncGenerator[StoredChunk]:
+        """The run's leaves in plan order, with their recipients, those in the given states only.
+
+        only_incomplete   only chunks of which some recipients were not found
+        """
 
 
 @asynccontextmanager
@@ -182,16 +216,21 @@ async def open_ledger(path: Path, on_commit: Callable[[float], None] | None = No
 __all__ = [
     "START",
     "Attempt",
+    "Bucket",
     "Call",
     "Command",
     "Failure",
+    "Latency",
     "Ledger",
     "NewRun",
     "Part",
     "Plan",
     "Position",
+    "Reason",
     "Run",
+    "Span",
     "StoredChunk",
+    "StoredSession",
     "Totals",
     "open_ledger",
 ]

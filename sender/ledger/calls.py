@@ -14,8 +14,9 @@ from sender.outcome import ChunkState, Outcome, RunState
 EXCLUDED = "excluded"
 
 
-def start_session(connection: apsw.Connection, run_id: int, now: float) -> int:
+def start_session(connection: apsw.Connection, run_id: int, now: float, rate: str | None) -> int:
     """Marks a run as running; returns how many recipients a sender that died has left in doubt."""
+    connection.execute("insert into session (run_id, started_at, rate) values (?, ?, ?)", (run_id, now, rate))
     # A sender that died left its start behind: its session lasted until its last call.
     connection.execute(
         """
@@ -42,6 +43,8 @@ def end_session(connection: apsw.Connection, run_id: int, state: RunState, reaso
         """,
         (state, reason, now, now, now, run_id),
     )
+    last = "select id from session where run_id = ? order by started_at desc, id desc limit 1"
+    connection.execute(f"update session set ended_at = ? where id = ({last}) and ended_at is null", (now, run_id))
     return _strand(connection, run_id, "the sender was stopped before the reply came", now)
 
 

@@ -1,59 +1,79 @@
-"""What other terminals ask of a run's rows, as functions of a connection; each is one short read transaction."""
+"""What is asked of a run while it is sent or afterwards: the reading half of the ledger on SQLite."""
 
-import apsw
+from collections.abc import AsyncGenerator, Iterable, Sequence
+from typing import Any
 
-from sender.ledger.records import Failure, Totals
-from sender.ledger.rows import fetch
+from sender.ledger import history
+from sender.ledger.records import (
+    START,
+    Bucket,
+    Call,
+    Failure,
+    Latency,
+    Reason,
+    Span,
+    StoredChunk,
+    StoredSession,
+    Totals,
+)
+from sender.ledger.rows import CHUNK, as_json, load_chunk
+from sender.ledger.writer import Writer
 from sender.outcome import ChunkState
 
 
-def totals(connection: apsw.Connection, run_id: int) -> Totals:
-    """Sums over the run's leaves and calls; some 3 ms for 10,000 chunks."""
-    states = fetch(
-        connection,
-        """
-        select state, count(*), sum(size), sum(not_found_count) from chunk
-        where run_id = ? and state <> 'split' group by state
-        """,
-        run_id,
-    )
-    sent = fetch(
-        connection,
-        """
-        select count(*), coalesce(sum(number > 1), 0), coalesce(sum(attempt.status = 429), 0)
-        from attempt join chunk on chunk.id = chunk_id where run_id = ?
-        """,
-        run_id,
-    )
-    attempts, retried, rate_limited = sent[0]
-    return Totals(
-        chunks={ChunkState(state): chunks for state, chunks, _, _ in states},
-        recipients={ChunkState(state): recipients for state, _, recipients, _ in states},
-        not_found=sum(not_found for *_, not_found in states),
-        attempts=attempts,
-        retried=retried,
-        rate_limited=rate_limited,
-    )
+class Looking:
+    """See `sender.ledger.Ledger` for what each method promises."""
 
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
 
-def sends(connection: apsw.Connection, run_id: int, since: float) -> list[tuple[float, int]]:
-    """Time and number of recipients of the run's own calls since then, oldest first."""
-    query = """
-        select sent_at, attempt.recipients from attempt join chunk on chunk.id = chunk_id
-        where attempt.account_id = (select account_id from run where id = ?) and sent_at > ? and run_id = ?
-        order by sent_at
-    """
-    return fetch(connection, query, run_id, since, run_id)
+    async def load(self, chunk_id: int) -> StoredChunk:
+        return await self._writer.run(lambda connection: load_chunk(connection, chunk_id), writes=False)
 
+    async def totals(self, run_id: int) -> Totals:
+        return await self._writer.run(lambda connection: history.totals(connection, run_id), writes=False)
 
-def failures(connection: apsw.Connection, run_id: int, limit: int) -> list[Failure]:
-    """The run's last calls that were refused or are in doubt, the newest first."""
-    query = """
-        select chunk_id, sent_at + coalesce(seconds, 0), attempt.recipients, result, attempt.reason
-        from attempt join chunk on chunk.id = chunk_id
-        where run_id = ? and result in ('rejected', 'unknown', 'stop') order by attempt.id desc limit ?
-    """
-    return [
-        Failure(chunk_id=chunk_id, at=at, recipients=recipients, result=result, reason=reason)
-        for chunk_id, at, recipients, result, reason in fetch(connection, query, run_id, limit)
-    ]
+    async def sessions(self, run_id: int) -> list[StoredSession]:
+        return await self._writer.run(lambda connection: history.sessions(connection, run_id), writes=False)
+
+    async def buckets(self, run_id: int, starts: Sequence[float], seconds: float) -> list[Bucket]:
+        return await self._writer.run(
+            lambda connection: history.buckets(connection, run_id, starts, seconds), writes=False
+        )
+
+    async def waits(self, run_id: int, seconds: float) -> list[Span]:
+        return await self._writer.run(lambda connection: history.waits(connection, run_id, seconds), writes=False)
+
+    async def latency(self, run_id: int, percents: Sequence[int]) -> Latency:
+        return await self._writer.run(lambda connection: history.latency(connection, run_id, percents), writes=False)
+
+    async def reasons(self, run_id: int, limit: int) -> list[Reason]:
+        return await self._writer.run(lambda connection: history.reasons(connection, run_id, limit), writes=False)
+
+    async def run_sends(self, run_id: int, since: float) -> list[tuple[float, int]]:
+        return await self._writer.run(lambda connection: history.sends(connection, run_id, since), writes=False)
+
+    async def failures(self, run_id: int, limit: int) -> list[Failure]:
+        return await self._writer.run(lambda connection: history.failures(connection, run_id, limit), writes=False)
+
+    async def calls(self, run_id: int) -> list[Call]:
+        return await self._writer.run(lambda connection: history.last_calls(connection, run_id), writes=False)
+
+    async def chunks(
+        self, run_id: int, states: Iterable[ChunkState], *, only_incomplete: bool = False
+    ) -> AsyncGenerator[StoredChunk]:
+        wanted = as_json([*states])
+        query = f"""{CHUNK} where run_id = ? and state <> 'split' and state in (select value from json_each(?))
+            and not_found_count >= ? and (first, id) > (?, ?) order by first, id limit 200"""
+        after = START
+        while rows := await self._read(query, run_id, wanted, int(only_incomplete), *after):
+            for row in rows:
+                chunk = await self.load(row[0])
+                after = chunk.position
+                yield chunk
+
+    async def _read(self, query: str, *values: Any) -> list[Any]:
+        return await self._writer.run(lambda connection: connection.execute(query, values).fetchall(), writes=False)
+
+    async def _write(self, statement: str, *values: Any) -> None:
+        await self._writer.run(lambda connection: connection.execute(statement, values).fetchall())

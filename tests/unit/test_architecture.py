@@ -18,7 +18,17 @@ from sender.cli.app import campaign
 ROOT = Path(__file__).parents[2]
 PRODUCT = ("campaigns", "sender")
 MAX_LINES = 300
-HEAVY = ("aiohttp", "apsw", "asyncio_throttle", "platformdirs", "prometheus_client", "pydantic", "structlog", "yaml")
+HEAVY = (
+    "aiohttp",
+    "apsw",
+    "asyncio_throttle",
+    "jinja2",
+    "platformdirs",
+    "prometheus_client",
+    "pydantic",
+    "structlog",
+    "yaml",
+)
 
 Documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -121,6 +131,10 @@ def test_only_the_metrics_know_prometheus_and_only_a_function_imports_them() -> 
 
 def test_only_the_throttle_knows_asyncio_throttle() -> None:
     assert users("asyncio_throttle") == {"sender/throttle.py"}
+
+
+def test_only_the_page_knows_its_templates() -> None:
+    assert users("jinja2") == users("markupsafe") == {"sender/page/render.py"}
 
 
 def test_campaigns_know_nothing_of_the_network_the_clock_or_the_sender() -> None:

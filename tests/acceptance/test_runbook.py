@@ -26,7 +26,7 @@ EXIT_CODES = {  # of the commands that show what is wrong
 }
 NEW_TOKEN = "inro-test-token-4712"
 PEOPLE = [f"person{number}" for number in range(60)]
-SLOW = "{rate: 5/s, chunk_size: 2, workers: 2}"
+SLOW = "{rate: 1/s, chunk_size: 2, workers: 2}"  # half a minute: longer than any section takes
 QUICK = "{rate: 1000/s, chunk_size: 10, workers: 1}"
 
 Situation = Callable[[Path], Iterator[Command]]

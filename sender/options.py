@@ -20,6 +20,7 @@ class Options:
     rate       calls in a period, instead of the campaign file's
     missed     why this sending was missed: the plan is made, and cancelled
     stdin      what `csv: "-"` reads
+    metrics    where metrics are served meanwhile, `PORT` or `HOST:PORT`
     """
 
     run: str | None = None
@@ -31,3 +32,4 @@ class Options:
     rate: Rate | None = None
     missed: str = ""
     stdin: BinaryIO | None = None
+    metrics: str | None = None

@@ -26,7 +26,7 @@ SINGULAR = {
 PLURAL = {kind: f"{name}s" for kind, name in SINGULAR.items()}
 REFUSAL_LISTS = ("invalid", "rejected", "not_found", "errors")  # assumed
 REASON_LIMIT = 300
-REPLY_HEADERS = ("content-type", "retry-after", "date", "x-request-id")
+REPLY_HEADERS = ("content-type", "retry-after", "date", "x-request-id", "location")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -129,7 +129,7 @@ def probe_outcome(answer: Reply | NoReply) -> Outcome:
         then = Then.WAIT
     elif answer.status in (401, 403) or 300 <= answer.status < 400:
         then = Then.STOP
-    elif answer.status < 500 and not _is_html(answer):
+    elif answer.status < 500 and not is_html(answer):
         return Outcome(chunk=ChunkState.ACCEPTED, status=answer.status)
     return Outcome(
         chunk=ChunkState.PENDING,
@@ -144,7 +144,7 @@ def _verdict(reply: Reply, said: Mapping[str, Any]) -> tuple[ChunkState, Then]:
     status = reply.status
     if 200 <= status < 300:
         # A page is not the API's answer: a proxy or a login form stands between, and nobody knows what it did.
-        return (ChunkState.UNKNOWN, Then.STOP) if _is_html(reply) else (ChunkState.ACCEPTED, Then.GO_ON)
+        return (ChunkState.UNKNOWN, Then.STOP) if is_html(reply) else (ChunkState.ACCEPTED, Then.GO_ON)
     state, then = _refusal(status, reply.headers)
     # A refusal that was cut short may have gone on to name those it accepted.
     is_doubtful = _shows_acceptance(said) or (state is ChunkState.REJECTED and not reply.complete)
@@ -176,11 +176,12 @@ def retry_after_seconds(headers: Mapping[str, str]) -> float | None:
     told = headers.get("retry-after", "").strip()
     if re.fullmatch(r"\d{1,9}(\.\d+)?", told, re.ASCII):
         return float(told)
-    until, now = _date(told), _date(headers.get("date", ""))
+    until, now = http_date(told), http_date(headers.get("date", ""))
     return None if until is None or now is None else max(0.0, (until - now).total_seconds())
 
 
-def _date(text: str) -> datetime | None:
+def http_date(text: str) -> datetime | None:
+    """The moment that a header names; None when it names none."""
     try:
         moment = parsedate_to_datetime(text)
     except (ValueError, TypeError, IndexError, OverflowError):
@@ -196,7 +197,8 @@ def _parse(body: bytes) -> Mapping[str, Any]:
     return said if isinstance(said, dict) else {}
 
 
-def _is_html(reply: Reply) -> bool:
+def is_html(reply: Reply) -> bool:
+    """Whether a reply is a page for people, and so comes from something else than the API."""
     if reply.complete and not reply.body.strip():
         return False  # no page, whatever the header says: frameworks label empty replies so
     content_type = reply.headers.get("content-type", "").lower()
@@ -247,7 +249,7 @@ def _count(value: object) -> int | None:
 
 def reason(reply: Reply) -> str:
     """The status and the API's own words, printable and short."""
-    words = _words(_parse(reply.body)) or ("an HTML page" if _is_html(reply) else reply.body.decode("utf-8", "replace"))
+    words = _words(_parse(reply.body)) or ("an HTML page" if is_html(reply) else reply.body.decode("utf-8", "replace"))
     printable = "".join(character if character.isprintable() else " " for character in words)
     shortened = " ".join(printable.split())[:REASON_LIMIT]
     return f"HTTP {reply.status}: {shortened}" if shortened else f"HTTP {reply.status}"

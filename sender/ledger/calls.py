@@ -9,17 +9,19 @@ import apsw
 from campaigns.audience import Recipient
 from sender.ledger.records import Attempt, Part, StoredChunk
 from sender.ledger.rows import as_json, fetch, fetch_one, insert_chunk, load_chunk
-from sender.outcome import ChunkState, Outcome, RunState, Then
+from sender.outcome import ChunkState, Outcome, RunState
 
 EXCLUDED = "excluded"
 
 
-def start_session(connection: apsw.Connection, run_id: int, now: float) -> int:
+def start_session(connection: apsw.Connection, run_id: int, now: float, rate: str | None) -> int:
     """Marks a run as running; returns how many recipients a sender that died has left in doubt."""
+    connection.execute("insert into session (run_id, started_at, rate) values (?, ?, ?)", (run_id, now, rate))
     # A sender that died left its start behind: its session lasted until its last call.
     connection.execute(
         """
         update run set state = case held when 1 then 'paused' else 'running' end, ended_at = null, reason = '',
+            paused_until = null,
             elapsed_seconds = elapsed_seconds + max(0, coalesce(
                 (select max(sent_at + coalesce(seconds, 0)) from attempt join chunk on chunk.id = chunk_id
                  where run_id = run.id) - session_started_at, 0)),
@@ -42,6 +44,8 @@ def end_session(connection: apsw.Connection, run_id: int, state: RunState, reaso
         """,
         (reason, reason, state, now, now, now, run_id),
     )
+    last = "select id from session where run_id = ? order by started_at desc, id desc limit 1"
+    connection.execute(f"update session set ended_at = ? where id = ({last}) and ended_at is null", (now, run_id))
     return _strand(connection, run_id, "the sender was stopped before the reply came", now)
 
 
@@ -188,11 +192,9 @@ def _opted_out(connection: apsw.Connection, chunk_id: int) -> list[int]:
 
 
 def _end_attempt(connection: apsw.Connection, attempt: Attempt, outcome: Outcome) -> None:
-    is_again = outcome.chunk is ChunkState.PENDING and outcome.then is not Then.GO_ON
-    result = outcome.then if is_again else outcome.chunk
     connection.execute(
         "update attempt set seconds = ?, status = ?, result = ?, reason = ? where id = ?",
-        (outcome.seconds, outcome.status, result, outcome.reason, attempt.id),
+        (outcome.seconds, outcome.status, outcome.result, outcome.reason, attempt.id),
     )
 
 

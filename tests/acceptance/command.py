@@ -109,6 +109,11 @@ class Running:
         """What it has written to standard error so far."""
         return b"".join(self._err).decode()
 
+    @property
+    def out(self) -> str:
+        """What it has written to standard output so far."""
+        return b"".join(self._out).decode()
+
     def send_signal(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
 
@@ -117,4 +122,4 @@ class Running:
         code = self.process.wait(SECONDS)
         for reader in self._readers:
             reader.join()
-        return Ended(code=code, out=b"".join(self._out).decode(), err=self.err)
+        return Ended(code=code, out=self.out, err=self.err)

@@ -110,6 +110,7 @@ class Stage:
         run = await self.ledger.find_run("spring")
         assert run
         session = Session(
+            on_end=lambda report: None,
             campaign=self.campaign,
             settings=Settings(
                 api_url="https://api.example.com",

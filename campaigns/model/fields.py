@@ -20,7 +20,10 @@ STANDARD_INPUT: Final = "-"
 class Frozen(BaseModel):
     """The base of everything a campaign file says: unknown keys are refused, nothing changes afterwards."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, use_attribute_docstrings=True)
+    # Built at the first use: most models are only used as a part of another, and a start pays for each that is built.
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, populate_by_name=True, use_attribute_docstrings=True, defer_build=True
+    )
 
 
 def shown(value: object) -> str:

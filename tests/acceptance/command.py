@@ -72,7 +72,9 @@ class Command:
         return Running(process)
 
     def _environ(self, changes: Mapping[str, str | None]) -> dict[str, str]:
-        wanted = {"PATH": os.environ["PATH"], "HOME": str(self.folder), **self.environ, **changes}
+        # No certificates: aiohttp reads the system's at import, a tenth of each start, and every server here is plain.
+        own = {"PATH": os.environ["PATH"], "HOME": str(self.folder), "SSL_CERT_FILE": os.devnull}
+        wanted = {**own, **self.environ, **changes}
         return {name: value for name, value in wanted.items() if value is not None}
 
 

@@ -11,7 +11,7 @@ def moment(local: datetime, timezone: str) -> datetime:
     03:00, 02:30 is 03:00. So moments never go back while local times go on.
     """
     zone = ZoneInfo(timezone)
-    while (shown := local.replace(tzinfo=zone).astimezone(UTC)).astimezone(zone).replace(tzinfo=None) != local:
+    while (shown := local.replace(tzinfo=zone, fold=0).astimezone(UTC)).astimezone(zone).replace(tzinfo=None) != local:
         local = (local + timedelta(minutes=1)).replace(second=0, microsecond=0)
     return shown
 

@@ -1,20 +1,25 @@
 """Campaign files with a schedule -> what is due, and what comes next. Files that change, come and go are noticed."""
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from campaigns.clocks import moment
 from campaigns.errors import CampaignError
 from campaigns.loading import load_campaign
 from campaigns.model import Campaign, Misfire
 from campaigns.model.quantities import format_duration
 from campaigns.timetable import Occurrence, latest
 from sender.errors import InputError
-from sender.naming import occurrence_name
+from sender.ledger import Ledger
+from sender.naming import occurrence_name, occurrence_of
+from sender.outcome import RunState
 
 SUFFIXES = (".yaml", ".yml")
+NOT_BEGUN_OR_OVER = (RunState.PLANNING, RunState.COMPLETED, RunState.CANCELLED, RunState.STOPPED)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +54,7 @@ def due(campaign: Campaign, *, written_at: datetime, now: datetime) -> Sending |
     ago is nobody's when its file is newer: whoever writes `cron: 0 9 * * MON` on a Wednesday means the next Monday.
     """
     schedule, misfire = campaign.schedule, campaign.misfire or Misfire()
-    occurrence = latest(schedule, now) if schedule else None
+    occurrence = latest(schedule, _in_time(campaign, now)) if schedule else None
     if schedule is None or occurrence is None:
         return None
     late = now - occurrence.at
@@ -70,6 +75,29 @@ def due(campaign: Campaign, *, written_at: datetime, now: datetime) -> Sending |
     )
 
 
+def _in_time(campaign: Campaign, now: datetime) -> datetime:
+    """The moment, or the last one before `not_after`, which ends a cron."""
+    if campaign.deadline is None or campaign.schedule is None or campaign.schedule.cron is None:
+        return now
+    return min(now, campaign.deadline - timedelta(microseconds=1))
+
+
+async def unfinished(campaigns: Iterable[Campaign], ledger: Ledger) -> list[Sending]:
+    """Occurrences of crons that have begun and are not over, also those that a later one has followed.
+
+    The latest stands only for those that were never begun.
+    """
+    recurring = {each.campaign: each for each in campaigns if each.schedule and each.schedule.cron}
+    found: list[Sending] = []
+    for run in await ledger.runs():
+        campaign = recurring.get(run.campaign)
+        local = occurrence_of(campaign, run.name) if campaign else None
+        if campaign and campaign.schedule and local and run.state not in NOT_BEGUN_OR_OVER:
+            occurrence = Occurrence(local=local, at=moment(local, campaign.schedule.timezone))
+            found.append(Sending(campaign=campaign, run=run.name, occurrence=occurrence))
+    return found
+
+
 class Agenda:
     """The campaign files in folders and by name; `refresh` looks what has become of them."""
 
@@ -77,21 +105,19 @@ class Agenda:
         self._paths = tuple(path.absolute() for path in paths)
         self._environ = environ
         self._entries: dict[Path, Entry] = {}
+        self._unreadable: list[str] = []
         for path in self._paths:
-            if not path.exists():
-                raise InputError(f"{path} is neither a folder nor a file")
+            if not os.path.exists(path):  # noqa: PTH110 – Path.exists raises where a folder above is closed to us
+                raise InputError(f"{path} is neither a folder nor a file, or closed to this user")
 
-    def refresh(self) -> list[str]:
-        """Reads what is new or has changed, forgets what is gone. Returns what is wrong with those that it read."""
-        found = dict.fromkeys(self._files())
+    def refresh(self) -> None:
+        """Reads what is new or has changed, and forgets what is gone."""
+        self._unreadable = []
         before, self._entries = self._entries, {}
-        problems: list[str] = []
-        for path in found:
+        for path in dict.fromkeys(self._files()):
             entry = self._entry(path, before.get(path))
             if entry is not None:
                 self._entries[path] = entry
-                problems += () if entry is before.get(path) else entry.problems
-        return problems
 
     @property
     def campaigns(self) -> list[tuple[Campaign, Entry]]:
@@ -106,13 +132,13 @@ class Agenda:
         files: dict[str, list[str]] = {}
         for entry in self._entries.values():
             if entry.campaign:
-                files.setdefault(entry.campaign.campaign, []).append(entry.campaign.file.name)
+                files.setdefault(entry.campaign.campaign, []).append(str(entry.campaign.file))
         twice = [
-            f"{' and '.join(names)} are both the campaign {name}: none of them is sent"
+            f"{' and '.join(names)} share the campaign name {name}: none of them is sent"
             for name, names in files.items()
             if len(names) > 1
         ]
-        return [problem for entry in self._entries.values() for problem in entry.problems] + twice
+        return [*self._unreadable, *(problem for entry in self._entries.values() for problem in entry.problems), *twice]
 
     def due(self, now: datetime) -> list[Sending]:
         """What is due, whether or not it was sent already."""
@@ -121,12 +147,10 @@ class Agenda:
 
     def _files(self) -> Iterator[Path]:
         for path in self._paths:
-            if path.is_dir():
-                yield from sorted(
-                    file for file in path.iterdir() if file.suffix in SUFFIXES and not file.name.startswith(".")
-                )
-            else:
-                yield path
+            try:
+                yield from _files_in(path) if path.is_dir() else [path]
+            except OSError as error:
+                self._unreadable.append(f"{path} can't be read: {(error.strerror or str(error)).lower()}")
 
     def _entry(self, path: Path, before: Entry | None) -> Entry | None:
         """The file's entry; None for one that is gone, or in a folder and has no schedule."""
@@ -146,3 +170,8 @@ class Agenda:
             named = (f"{path.name} has no schedule: add one, or send it by hand",) if path in self._paths else ()
             return Entry(stamp=stamp, written_at=written_at, problems=named)
         return Entry(stamp=stamp, written_at=written_at, campaign=campaign)
+
+
+def _files_in(folder: Path) -> list[Path]:
+    found = (path for path in folder.iterdir() if path.suffix in SUFFIXES and not path.name.startswith("."))
+    return sorted(path for path in found if path.is_file())

@@ -1,6 +1,6 @@
 """What a scheduler would send next, and how it stands with what is due already."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,9 +10,11 @@ from zoneinfo import ZoneInfo
 
 from campaigns.model import Campaign
 from campaigns.timetable import Occurrence, following
-from sender.agenda import Agenda, Sending
+from sender.agenda import Agenda, unfinished
 from sender.ledger import Ledger, open_ledger
+from sender.ledger.lock import holder
 from sender.naming import occurrence_name
+from sender.outcome import RunState
 
 NEXT = 3  # of each campaign
 
@@ -49,31 +51,33 @@ class Forecast:
 async def forecast(agenda: Agenda, ledger: Path, now: datetime) -> list[Forecast]:
     """The occurrences that come next, the soonest first, before them what is due or was missed. Nothing is changed."""
     found: list[Forecast] = []
+    campaigns = [campaign for campaign, _ in agenda.campaigns]
     async with _existing(ledger) as opened:
-        for sending in agenda.due(now):
-            found += [each for each in [await _due(sending, opened)] if each]
-        for campaign, _ in agenda.campaigns:
-            found += await _next(campaign, opened, now)
+        states = await _states(opened, ledger) if opened else {}
+        begun = await unfinished(campaigns, opened) if opened else []
+    for sending in {each.run: each for each in [*begun, *agenda.due(now)]}.values():
+        if sending.run in states or not sending.is_forgotten:
+            state = states.get(sending.run, "missed" if sending.missed else "due")
+            found.append(_forecast(sending.campaign, sending.occurrence, state))
+    for campaign in campaigns:
+        found += _next(campaign, states, now)
     return sorted(found, key=lambda each: (each.at, each.run))
 
 
-async def _due(sending: Sending, ledger: Ledger | None) -> Forecast | None:
-    run = await ledger.find_run(sending.run) if ledger else None
-    if run is None and sending.is_forgotten:
-        return None
-    state = run.state.value if run else "missed" if sending.missed else "due"
-    return _forecast(sending.campaign, sending.occurrence, state)
+async def _states(ledger: Ledger, path: Path) -> dict[str, str]:
+    """The state of each run, by its name; what a sender that died has left behind is interrupted."""
+    found: dict[str, str] = {}
+    for run in await ledger.runs():
+        has_died = run.state in (RunState.RUNNING, RunState.SCHEDULED) and not holder(path, run.name)
+        found[run.name] = RunState.INTERRUPTED if has_died else run.state
+    return {name: state for name, state in found.items() if state is not RunState.PLANNING}
 
 
-async def _next(campaign: Campaign, ledger: Ledger | None, now: datetime) -> list[Forecast]:
+def _next(campaign: Campaign, states: Mapping[str, str], now: datetime) -> list[Forecast]:
     assert campaign.schedule is not None  # noqa: S101 – an agenda has none without
     coming = islice(following(campaign.schedule, now), NEXT)
     in_time = [each for each in coming if campaign.deadline is None or each.at < campaign.deadline]
-    found: list[Forecast] = []
-    for occurrence in in_time:
-        run = await ledger.find_run(occurrence_name(campaign, occurrence.local)) if ledger else None
-        found.append(_forecast(campaign, occurrence, run.state.value if run else "planned"))
-    return found
+    return [_forecast(campaign, each, states.get(occurrence_name(campaign, each.local), "planned")) for each in in_time]
 
 
 def _forecast(campaign: Campaign, occurrence: Occurrence, state: str) -> Forecast:

@@ -21,6 +21,7 @@ class Options:
     transport  how the API is called, instead of the campaign file's
     missed     why this sending was missed: the plan is made, and cancelled
     stdin      what `csv: "-"` reads
+    metrics    where metrics are served meanwhile, `PORT` or `HOST:PORT`
     """
 
     run: str | None = None
@@ -33,3 +34,4 @@ class Options:
     transport: Transport | None = None
     missed: str = ""
     stdin: BinaryIO | None = None
+    metrics: str | None = None

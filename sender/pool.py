@@ -268,6 +268,7 @@ class Pool:
 
     async def _until_answering(self) -> None:
         while True:
+            await self._until_open()
             await self._throttle.acquire(0)
             outcome = await self._messenger.probe()
             now = time.monotonic()

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -19,6 +20,7 @@ from sender.inro.client import InroClient, connect
 from sender.inro.wire import Content
 from sender.ledger import Ledger, Position, Run
 from sender.listener import Listener
+from sender.noting import Noting
 from sender.options import Options
 from sender.outcome import ChunkState, RunState
 from sender.pool import Messenger, Pool, Watcher
@@ -58,6 +60,7 @@ class Session:
     run: Run
     file: MediaFile | None
     log: structlog.typing.FilteringBoundLogger
+    on_end: Callable[[Report], None]
     reason: str = field(default="", init=False)
     timekeeper: Timekeeper = field(init=False)
     listener: Listener | None = field(default=None, init=False)
@@ -85,7 +88,7 @@ class Session:
 
     async def _work(self, suppression: Suppression, until: Position | None) -> None:
         self.signals.has_begun = True
-        stranded = await self.ledger.start_session(self.run.id, time.time())
+        stranded = await self.ledger.start_session(self.run.id, time.time(), str(self._rate))
         report = await self._report()
         if stranded:
             self.view.notice(stranded_notice(stranded))
@@ -141,6 +144,7 @@ class Session:
     async def _pool(self, messenger: Messenger, suppression: Suppression, until: Position | None) -> None:
         throttle = await self._throttle()
         self.listener = self._listener(throttle)
+        noting = Noting(self.view, self.ledger, self.run.id)
         pool = Pool(
             backlog=Backlog(self.ledger, self.run.id, until=until),
             ledger=self.ledger,
@@ -149,7 +153,7 @@ class Session:
             policy=self._policy,
             tally=await self._tally(),
             workers=self.campaign.delivery.workers,
-            watcher=self.view,
+            watcher=noting,
             gate=self.timekeeper.gate,
             log=self.log,
         )
@@ -159,6 +163,7 @@ class Session:
         with self.signals.gently(lambda: self._finish_in_flight(pool)):
             async with asyncio.TaskGroup() as group:
                 beside = [
+                    group.create_task(noting.keep()),
                     group.create_task(self._watch(suppression, pool)),
                     group.create_task(self.listener.listen(pool, self.timekeeper.gate, self._policy.max_wait_seconds)),
                     group.create_task(self.timekeeper.keep_deadline()),
@@ -181,6 +186,7 @@ class Session:
         async def set_rate(rate: Rate) -> None:
             if throttle:
                 throttle.set_rate(rate, await self._recent_sends(rate))
+                await self.ledger.note_rate(self.run.id, str(rate))
 
         return Listener(
             run=self.run.name, ledger=self.ledger, log=self.log, on_rate=set_rate, on_notice=self.view.notice
@@ -197,10 +203,9 @@ class Session:
 
     async def _throttle(self) -> Throttle:
         """The account's rate, with what was sent before this session began counted in."""
-        delivery = self.campaign.delivery
-        rate = self.options.rate or (Rate.parse(self.run.rate) if self.run.rate else delivery.rate)
-        throttle = Throttle(rate, delivery.recipients)
-        throttle.remember(await self._recent_sends(rate))
+        throttle = Throttle(self._rate, self.campaign.delivery.recipients)
+        throttle.remember(await self._recent_sends(self._rate))
+        await self.ledger.note_rate(self.run.id, str(self._rate))
         return throttle
 
     async def _recent_sends(self, rate: Rate) -> list[tuple[float, int]]:
@@ -210,6 +215,12 @@ class Session:
         now = time.time()
         sends = await self.ledger.recent_sends(self.run.account_id, now - longest)
         return [(now - sent_at, size) for sent_at, size in sends]
+
+    @property
+    def _rate(self) -> Rate:
+        """What is asked for: the flag goes before the operators' lever, and that before the campaign file."""
+        lever = Rate.parse(self.run.rate) if self.run.rate else None
+        return self.options.rate or lever or self.campaign.delivery.rate
 
     @property
     def _policy(self) -> Policy:
@@ -254,7 +265,8 @@ class Session:
     async def _rest(self, report: Report) -> Report:
         """The report of a run in which there is nothing to do now."""
         if report.recipients["pending"]:
-            return await self._end(RunState.INTERRUPTED) if self.run.state is RunState.RUNNING else report
+            has_died = self.run.state in (RunState.RUNNING, RunState.SCHEDULED)
+            return await self._end(RunState.INTERRUPTED) if has_died else report
         is_done = self.run.state in (RunState.COMPLETED, RunState.CANCELLED)
         return report if is_done else await self._end(RunState.COMPLETED)
 
@@ -271,6 +283,7 @@ class Session:
             elapsed_seconds=round(report.elapsed_seconds, 3),
             **({"reason": report.reason} if report.reason else {}),
         )
+        self.on_end(report)
         return report
 
     async def _report(self) -> Report:

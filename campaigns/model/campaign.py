@@ -19,9 +19,9 @@ from campaigns.model.fields import (
     ExclusionPath,
     Frozen,
     OneOrMore,
+    PrivateAddress,
     Slug,
     Text,
-    WebAddress,
 )
 from campaigns.model.messages import (
     MediaMessage,
@@ -106,8 +106,8 @@ class Delivery(Frozen):
 class Notify(Frozen):
     """Who is told how it went."""
 
-    url: WebAddress = Field(examples=["https://hooks.example.com/campaigns"])
-    """The address that the final report is posted to."""
+    url: PrivateAddress = Field(examples=["https://hooks.example.com/campaigns"])
+    """The address that the summary is posted to when a run ends: https, or http on this machine."""
 
 
 class CampaignKeys(Frozen):

@@ -1,7 +1,7 @@
 """When a campaign is sent: once or again and again, how late it may be, and in which hours."""
 
 import re
-from datetime import datetime, time
+from datetime import MAXYEAR, MINYEAR, datetime, time
 from enum import StrEnum
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo, available_timezones
@@ -29,7 +29,10 @@ def _moment(value: object) -> datetime:
     form = r"([0-9]{4}-[0-9]{2}-[0-9]{2})[ Tt]([0-9]{2}:[0-9]{2}(?::[0-9]{2})?) ?(Z|[+-][0-9]{2}:[0-9]{2})?"
     found = re.fullmatch(form, as_text(value).strip())
     try:
-        return datetime.fromisoformat("{}T{}{}".format(*found.groups(default="")) if found else "")
+        moment = datetime.fromisoformat("{}T{}{}".format(*found.groups(default="")) if found else "")
+        if not MINYEAR < moment.year < MAXYEAR:  # in UTC it might be in a year that no datetime holds
+            raise ValueError
+        return moment
     except ValueError:
         raise ValueError(
             f"{shown(value)} is not a date and time; accepted is a real one, such as 2026-12-01 09:00"

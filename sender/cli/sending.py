@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
+from sender.cli import github
 from sender.cli.options import as_json, campaign_file, load, print_json, run_async, set_up_logs, standard_input
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
     from campaigns.model import Campaign, Rate, Transport
     from sender.options import Options
-    from sender.report import Ended
+    from sender.report import Ended, Report
 
 
 transport_option = click.option(
@@ -70,6 +71,7 @@ def test(file: Path, to: str, transport: str | None, sandbox: bool, as_json: boo
 @click.option("--rate", metavar="R", help="Calls in a period instead of the file's: 2/s, 120/min, 500/h.")
 @transport_option
 @click.option("--sandbox", is_flag=True, help="Send to a stand-in API on this machine, with a ledger of its own.")
+@click.option("--metrics", metavar="PORT", help="Serve Prometheus metrics on this machine meanwhile, or on HOST:PORT.")
 @click.option("--ephemeral-ledger", is_flag=True, help="In CI: accept that the default ledger dies with the job.")
 @click.option("--no-progress", is_flag=True, help="Log lines instead of a progress bar, on a terminal too.")
 @click.option("--missed", default="", hidden=True)  # by `schedule`: plan it, and cancel it for that reason
@@ -86,6 +88,7 @@ def send(
     rate: str | None,
     transport: str | None,
     sandbox: bool,
+    metrics: str | None,
     ephemeral_ledger: bool,
     no_progress: bool,
     missed: str,
@@ -105,28 +108,42 @@ def send(
     from sender.report import exit_code
 
     has_bar = sys.stderr.isatty() and not no_progress
-    set_up_logs(is_quiet=has_bar)
-    options = Options(
-        run=_run_name(run),
-        occurrence=_occurrence(occurrence),
-        only_new=only_new,
-        expect=expect,
-        limit=limit,
-        strict=strict,
-        rate=_rate(rate),
-        transport=_transport(transport),
-        missed=missed,
-        stdin=standard_input(),
-    )
     consented = yes or expect is not None
-    ended = run_async(
-        _send(load(file), options, sandbox=sandbox, consented=consented, may_vanish=ephemeral_ledger, has_bar=has_bar)
-    )
+    with github.told_of_failure("send"):
+        set_up_logs(is_quiet=has_bar)
+        options = Options(
+            run=_run_name(run),
+            occurrence=_occurrence(occurrence),
+            only_new=only_new,
+            expect=expect,
+            limit=limit,
+            strict=strict,
+            rate=_rate(rate),
+            transport=_transport(transport),
+            missed=missed,
+            stdin=standard_input(),
+            metrics=metrics,
+        )
+        campaign = load(file)
+        ended = run_async(
+            _send(campaign, options, sandbox=sandbox, consented=consented, may_vanish=ephemeral_ledger, has_bar=has_bar)
+        )
+    code = exit_code(ended.report, strict=strict, signal=ended.signal)
+    _tell_github(ended.report, code, sandbox=sandbox)
     if as_json:
         print_json(ended.report.as_json())
     else:
         print_report(ended.report)
-    return exit_code(ended.report, strict=strict, signal=ended.signal)
+    return code
+
+
+def _tell_github(report: "Report", code: int, *, sandbox: bool) -> None:
+    from sender.diagnosis import Finding
+    from sender.summary import in_words, of_report, report_outputs
+
+    github.tell(of_report(report, code, sandbox=sandbox), report_outputs(report, code))
+    if code:
+        github.annotate("error", [Finding(message=in_words(report, code, sandbox=sandbox))])
 
 
 async def _send(
@@ -137,8 +154,10 @@ async def _send(
     from sender.run import send_campaign
 
     view: LogView | TerminalView = TerminalView() if has_bar else LogView()
-    ask = view.ask if isinstance(view, TerminalView) and sys.stdin and sys.stdin.isatty() else None
     async with _api(sandbox) as settings:
+        # Some CI services give a job a terminal, at which nobody sits.
+        has_reader = sys.stdin and sys.stdin.isatty() and not settings.is_ci
+        ask = view.ask if isinstance(view, TerminalView) and has_reader else None
         require_lasting_ledger(settings, may_vanish=may_vanish)
         consent = Consent(given=consented or sandbox, ask=ask)
         with view:

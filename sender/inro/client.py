@@ -123,7 +123,7 @@ async def connect(*, api_url: str, token: SecretStr, timeout_seconds: float) -> 
     timeout_seconds   for one message, from the first byte written to the last byte of the reply; uploads have 600 s
     """
     connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=IDLE_SECONDS)
-    headers = {"User-Agent": f"inro-campaigns/{product_version()}"}
+    headers = {"User-Agent": user_agent()}
     async with aiohttp.ClientSession(
         connector=connector,
         headers=headers,
@@ -143,9 +143,9 @@ def without_token(text: str, token: SecretStr) -> str:
     return text.replace(secret, "[token]") if len(secret) >= SECRET_LENGTH else text
 
 
-def proxy_for(api_url: str) -> str | None:
+def proxy_for(url: str) -> str | None:
     """The proxy of the environment; none for plain http, which never leaves this machine."""
-    parts = urlsplit(api_url)
+    parts = urlsplit(url)
     if parts.scheme != "https" or proxy_bypass(parts.hostname or ""):
         return None
     return getproxies().get("https")
@@ -154,6 +154,11 @@ def proxy_for(api_url: str) -> str | None:
 def product_version() -> str:
     """This product's own version."""
     return version("inro-campaigns")
+
+
+def user_agent() -> str:
+    """How this program names itself to servers."""
+    return f"inro-campaigns/{product_version()}"
 
 
 def _form(fields: tuple[tuple[str, str], ...], file: FilePart, files: ExitStack) -> aiohttp.FormData:
@@ -169,6 +174,11 @@ def _explain(error: Exception, seconds: float) -> str:
     match error:
         case TimeoutError():
             return f"no reply within {seconds:g} s"
+        # The texts of these two show the proxy's address with its password.
+        case aiohttp.InvalidURL():
+            return "the address of the proxy is no URL: expected http://HOST:PORT"
+        case aiohttp.ClientHttpProxyError():
+            return f"the proxy refuses to connect: HTTP {error.status} {error.message}"
         case aiohttp.ClientConnectorDNSError():
             return f"the host {error.host} is not known here"
         case aiohttp.ClientConnectorCertificateError() | ssl.SSLError() | aiohttp.ClientSSLError():

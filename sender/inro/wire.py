@@ -26,7 +26,7 @@ SINGULAR = {
 PLURAL = {kind: f"{name}s" for kind, name in SINGULAR.items()}
 REFUSAL_LISTS = ("invalid", "rejected", "not_found", "errors")  # assumed
 REASON_LIMIT = 300
-REPLY_HEADERS = ("content-type", "retry-after", "date", "x-request-id")
+REPLY_HEADERS = ("content-type", "retry-after", "date", "x-request-id", "location")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -176,11 +176,12 @@ def retry_after_seconds(headers: Mapping[str, str]) -> float | None:
     told = headers.get("retry-after", "").strip()
     if re.fullmatch(r"\d{1,9}(\.\d+)?", told, re.ASCII):
         return float(told)
-    until, now = _date(told), _date(headers.get("date", ""))
+    until, now = http_date(told), http_date(headers.get("date", ""))
     return None if until is None or now is None else max(0.0, (until - now).total_seconds())
 
 
-def _date(text: str) -> datetime | None:
+def http_date(text: str) -> datetime | None:
+    """The moment that a header names; None when it names none."""
     try:
         moment = parsedate_to_datetime(text)
     except (ValueError, TypeError, IndexError, OverflowError):
@@ -197,7 +198,7 @@ def _parse(body: bytes) -> Mapping[str, Any]:
 
 
 def is_html(reply: Reply) -> bool:
-    """Whether the reply is a web page."""
+    """Whether a reply is a page for people, and so comes from something else than the API."""
     if reply.complete and not reply.body.strip():
         return False  # no page, whatever the header says: frameworks label empty replies so
     content_type = reply.headers.get("content-type", "").lower()

@@ -236,6 +236,38 @@ def test_the_limit_of_idleness_is_below_a_second() -> None:
     assert 0 < client_module.IDLE_SECONDS < 1
 
 
+async def test_https_goes_through_the_proxy_of_the_environment_and_one_that_refuses_was_not_reached(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    refusal = b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n"
+    async with serving(answering(refusal)) as proxy:
+        for name in ("https_proxy", "HTTPS_PROXY"):
+            monkeypatch.setenv(name, f"http://me:s3cret@127.0.0.1:{proxy.port}")
+        for name in ("no_proxy", "NO_PROXY"):
+            monkeypatch.setenv(name, "")
+        async with client_of("https://api.nowhere.invalid/v1") as client:
+            answer = await client.send(REQUEST)
+
+    assert isinstance(answer, NoReply)
+    assert not answer.began
+    assert answer.reason == "the proxy refuses to connect: HTTP 407 Proxy Authentication Required"
+    assert proxy.requests[0].startswith(b"CONNECT api.nowhere.invalid:443 ")
+    assert TOKEN.encode() not in b"".join(proxy.requests)
+
+
+@pytest.mark.parametrize("address", ["http://me:s3cret@", "me:s3cret@proxy:1", "http://me:s3cret@proxy:99999"])
+async def test_a_proxy_whose_address_is_no_url_is_told_without_its_password(
+    monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    for name in ("https_proxy", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, address)
+    async with client_of("https://api.nowhere.invalid/v1") as client:
+        answer = await client.send(REQUEST)
+
+    assert isinstance(answer, NoReply)
+    assert (answer.began, answer.reason) == (False, "the address of the proxy is no URL: expected http://HOST:PORT")
+
+
 # What may be raised
 
 INFO = RequestInfo(URL("http://x"), "POST", CIMultiDictProxy(CIMultiDict()), URL("http://x"))

@@ -1,6 +1,6 @@
 """Never twice, never silently lost: random sessions, crashes and levers on the real ledger and the real pool.
 
-Sixty stories, the same ones each time, in which the event loop waits for the ledger's thread. Others, with the
+Thirty stories, the same ones each time, in which the event loop waits for the ledger's thread. Others, with the
 thread left to itself and as many as wanted: PROMISE_STORIES=20000 pytest tests/integration/test_promise.py
 """
 
@@ -495,7 +495,7 @@ async def _turns(count: int) -> None:
 
 TestPromise = Story.TestCase
 TestPromise.settings = settings(
-    max_examples=int(STORIES or 60),
+    max_examples=int(STORIES or 30),
     stateful_step_count=14,
     deadline=None,
     derandomize=STORIES is None,

@@ -93,6 +93,13 @@ def test_a_single_date_is_the_only_occurrence() -> None:
     assert list(following(schedule, only.at)) == []
 
 
+@pytest.mark.parametrize("at", ["0001-01-01 00:00", "9999-12-31 23:00", "2026-02-29 09:00"])
+def test_a_date_that_no_clock_or_no_datetime_shows_is_refused_with_its_file(at: str) -> None:
+    with pytest.raises(ValueError, match="is not a date and time; accepted is a real one"):
+        Schedule.model_validate({"at": at, "timezone": NEW_YORK})
+    assert list(following(Schedule.model_validate({"at": "9998-12-31 23:59", "timezone": NEW_YORK}), utc("2026-01-01")))
+
+
 def test_a_time_that_is_no_occurrence_is_known() -> None:
     assert is_occurrence(cron("0 9 * * MON"), local("2026-11-23 09:00"))
     assert not is_occurrence(cron("0 9 * * MON"), local("2026-11-24 09:00"))

@@ -15,6 +15,7 @@ class Options:
     occurrence which sending of a recurring campaign, on its own clocks
     only_new   send to those whom no run of the campaign has planned
     expect     the number of recipients that the plan must have
+    fingerprint  that the plan must have: see campaigns/fingerprint.py
     limit      stop after the first so many recipients of the plan
     strict     refuse an audience with rejected rows
     rate       calls in a period, instead of the campaign file's
@@ -28,6 +29,7 @@ class Options:
     occurrence: datetime | None = None
     only_new: bool = False
     expect: int | None = None
+    fingerprint: str | None = None
     limit: int | None = None
     strict: bool = False
     rate: Rate | None = None

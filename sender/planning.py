@@ -18,7 +18,8 @@ from campaigns.audience.sources import display_name
 from campaigns.model import Campaign
 from campaigns.plan import Chunk, plan_chunks
 from sender import logs
-from sender.errors import InputError, RunMismatch
+from sender.agreed import check_expected, check_fingerprint, check_size
+from sender.errors import RunMismatch
 from sender.ledger import Ledger, NewRun, Part, Plan, Run
 from sender.outcome import ChunkState, RunState
 from sender.report import spelled
@@ -44,6 +45,7 @@ class Order:
     stdin                what `csv: "-"` reads
     consent              called with the number of recipients before the plan is sealed; raises to refuse
     expect               the number of recipients that the plan must have
+    fingerprint          the fingerprint that the plan must have
     on_rows              called with the number of rows read so far
     on_notice            called with what a person should know
     """
@@ -57,6 +59,7 @@ class Order:
     strict: bool = False
     stdin: BinaryIO | None = None
     expect: int | None = None
+    fingerprint: str | None = None
     on_rows: Callable[[int], None] = lambda rows: None
     on_notice: Callable[[str], None] = lambda text: None
 
@@ -95,7 +98,9 @@ async def _plan(order: Order, ledger: Ledger, log: structlog.typing.FilteringBou
         if plan.planned == 0 and order.only_new:
             await ledger.discard_plan(draft.id)
             return None
-        _check_size(order, plan.planned)
+        check_size(order.campaign, plan.planned)
+        check_expected(plan.planned, order.expect)
+        await check_fingerprint(ledger, draft, plan.audience_fingerprint, order.fingerprint)
         await order.consent(plan.planned)
         await ledger.seal(draft.id, plan)
     except BaseException:
@@ -194,30 +199,6 @@ class _Fresh:
                 yield recipient
 
 
-def _check_size(order: Order, planned: int) -> None:
-    campaign = order.campaign
-    if planned == 0:
-        raise InputError(
-            f"nobody is left to send to: see `campaign plan {campaign.file.name}`",
-            place=campaign.place("audience", "csv"),
-        )
-    ceiling = campaign.delivery.max_recipients
-    if ceiling is not None and planned > ceiling:
-        raise InputError(
-            f"the audience has {spelled(planned, 'recipient')}, more than max_recipients allows ({ceiling:,})",
-            place=campaign.place("delivery", "max_recipients"),
-        )
-    check_expected(planned, order.expect)
-
-
-def check_expected(planned: int, expect: int | None) -> None:
-    """Raises InputError when the plan's number of recipients is not the one that was expected."""
-    if expect is not None and planned != expect:
-        raise InputError(
-            f"the plan has {spelled(planned, 'recipient')}, and --expect says {expect:,}: nothing was sent"
-        )
-
-
 # A run that has begun
 
 
@@ -234,6 +215,7 @@ async def _check_same(order: Order, run: Run, ledger: Ledger, log: structlog.typ
     if run.message_fingerprint != order.message_fingerprint:
         _refuse(run, "the message has changed since it began")
     check_expected(run.plan.planned, order.expect)
+    await check_fingerprint(ledger, run, run.plan.audience_fingerprint, order.fingerprint)
     if not order.only_new:
         await _check_audience(order, run, ledger, log)
     elif not _is_unread(order, run):

@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 from campaigns.audience import RejectedRow, read_audience
 from campaigns.model import Campaign, Delivery
-from campaigns.plan import plan_chunks
+from campaigns.plan import Chunk, plan_chunks
 from sender import content
 from sender.report import spelled
 
@@ -24,6 +24,7 @@ class Preview:
     calls                calls by that kind; the first tries, without any repetition
     seconds              the least time that the calls take at the campaign's rates
     unusable_exclusions  rows of exclusion lists that exclude nobody, because nothing in them can be read
+    audience_fingerprint of who was read, in which order
     """
 
     campaign: str
@@ -34,6 +35,7 @@ class Preview:
     calls: Mapping[str, int]
     seconds: float
     unusable_exclusions: tuple[RejectedRow, ...]
+    audience_fingerprint: str = ""
 
     @property
     def planned(self) -> int:
@@ -88,8 +90,12 @@ def preview(
     strict: bool = False,
     on_rejected: Callable[[RejectedRow], None] | None = None,
     on_rows: Callable[[int], None] | None = None,
+    on_chunk: Callable[[Chunk], None] | None = None,
 ) -> Preview:
-    """What the campaign amounts to. Raises CampaignError for anything that keeps it from being sent."""
+    """What the campaign amounts to. Raises CampaignError for anything that keeps it from being sent.
+
+    `on_chunk` is called with each chunk of the plan, and may raise, to stop.
+    """
     content.message_file(campaign)
     audience, delivery = campaign.audience, campaign.delivery
     reading = read_audience(audience, stdin=stdin, strict=strict, on_rejected=on_rejected, on_progress=on_rows)
@@ -98,6 +104,8 @@ def preview(
     for chunk in plan_chunks(reading, identify_by=audience.identify_by, chunk_size=delivery.chunk_size):
         recipients[chunk.kind] += len(chunk.recipients)
         calls[chunk.kind] += 1
+        if on_chunk:
+            on_chunk(chunk)
     return Preview(
         campaign=campaign.campaign,
         account=campaign.account,
@@ -106,6 +114,7 @@ def preview(
         recipients={kind.value: recipients[kind] for kind in audience.identify_by},
         calls={kind.value: calls[kind] for kind in audience.identify_by},
         seconds=least_seconds(calls.total(), recipients.total(), delivery),
+        audience_fingerprint=reading.fingerprint,
         unusable_exclusions=tuple(reading.exclusion_problems),
     )
 

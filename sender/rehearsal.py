@@ -9,10 +9,13 @@ SANDBOX_TOKEN = "rehearsal-on-this-machine"  # noqa: S105 – the stand-in's own
 
 
 @asynccontextmanager
-async def api(environ: Mapping[str, str], *, sandbox: bool) -> AsyncIterator[Settings]:
-    """The settings to send with. Raises InputError when a variable can't be used."""
+async def api(environ: Mapping[str, str], *, sandbox: bool | str) -> AsyncIterator[Settings]:
+    """The settings to send with; `sandbox` may be the address of one that is there already. Raises InputError."""
     if not sandbox:
         yield read_settings(environ)
+        return
+    if isinstance(sandbox, str):
+        yield sandbox_settings(environ, api_url=sandbox, token=SANDBOX_TOKEN)
         return
     from sender.sandbox import Sandbox
 

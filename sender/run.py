@@ -118,6 +118,7 @@ async def _in_ledger(
         strict=options.strict,
         stdin=options.stdin,
         expect=options.expect,
+        fingerprint=options.fingerprint,
         on_rows=view.rows,
         on_notice=view.notice,
     )

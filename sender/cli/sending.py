@@ -74,6 +74,8 @@ def test(file: Path, to: str, transport: str | None, sandbox: bool, as_json: boo
 @click.option("--metrics", metavar="PORT", help="Serve Prometheus metrics on this machine meanwhile, or on HOST:PORT.")
 @click.option("--ephemeral-ledger", is_flag=True, help="In CI: accept that the default ledger dies with the job.")
 @click.option("--no-progress", is_flag=True, help="Log lines instead of a progress bar, on a terminal too.")
+@click.option("--fingerprint", hidden=True)  # by `mcp`: the plan that was shown, and no other
+@click.option("--sandbox-at", metavar="URL", hidden=True)  # by `mcp --sandbox`: its sandbox, which lasts longer
 @click.option("--missed", default="", hidden=True)  # by `schedule`: plan it, and cancel it for that reason
 @as_json
 def send(
@@ -91,6 +93,8 @@ def send(
     metrics: str | None,
     ephemeral_ledger: bool,
     no_progress: bool,
+    fingerprint: str | None,
+    sandbox_at: str | None,
     missed: str,
     as_json: bool,
 ) -> int:
@@ -116,6 +120,7 @@ def send(
             occurrence=_occurrence(occurrence),
             only_new=only_new,
             expect=expect,
+            fingerprint=fingerprint,
             limit=limit,
             strict=strict,
             rate=_rate(rate),
@@ -126,7 +131,14 @@ def send(
         )
         campaign = load(file)
         ended = run_async(
-            _send(campaign, options, sandbox=sandbox, consented=consented, may_vanish=ephemeral_ledger, has_bar=has_bar)
+            _send(
+                campaign,
+                options,
+                sandbox=sandbox_at or sandbox,
+                consented=consented,
+                may_vanish=ephemeral_ledger,
+                has_bar=has_bar,
+            )
         )
     code = exit_code(ended.report, strict=strict, signal=ended.signal)
     _tell_github(ended.report, code, sandbox=sandbox)
@@ -147,7 +159,7 @@ def _tell_github(report: "Report", code: int, *, sandbox: bool) -> None:
 
 
 async def _send(
-    campaign: "Campaign", options: "Options", *, sandbox: bool, consented: bool, may_vanish: bool, has_bar: bool
+    campaign: "Campaign", options: "Options", *, sandbox: bool | str, consented: bool, may_vanish: bool, has_bar: bool
 ) -> "Ended":
     from sender.cli.view import LogView, TerminalView
     from sender.consent import Consent, require_lasting_ledger
@@ -159,13 +171,13 @@ async def _send(
         has_reader = sys.stdin and sys.stdin.isatty() and not settings.is_ci
         ask = view.ask if isinstance(view, TerminalView) and has_reader else None
         require_lasting_ledger(settings, may_vanish=may_vanish)
-        consent = Consent(given=consented or sandbox, ask=ask)
+        consent = Consent(given=consented or bool(sandbox), ask=ask)
         with view:
             return await send_campaign(campaign, settings, options, view, consent.check)
 
 
-def _api(sandbox: bool) -> Any:
-    """The settings of the API to send to, as a context: Inrō's, or those of a sandbox that lives as long."""
+def _api(sandbox: bool | str) -> Any:
+    """The settings of the API to send to, as a context: Inrō's, or those of a sandbox, new or at an address."""
     from sender.rehearsal import api
 
     return api(os.environ, sandbox=sandbox)

@@ -52,6 +52,7 @@ SCHEDULE_ENDED: Final = "schedule.ended"
 
 LEVELS: Final = ("debug", "info", "warning", "error")
 FORMATS: Final = ("json", "console")
+AS_JSON: Final = {"CAMPAIGN_LOG_FORMAT": "json"}
 
 
 def configure(environ: Mapping[str, str], *, is_terminal: bool, is_quiet: bool | None = None) -> None:

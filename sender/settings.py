@@ -16,6 +16,7 @@ from sender.errors import InputError
 DEFAULT_API_URL = "https://api.inro.social/api/v1"  # documented by Inrō's help centre
 DEFAULT_TEXT_FIELD = "text"  # assumed: the help centre does not name the field of a text message
 SANDBOX_ORIGIN = "sandbox"
+SECRET_LENGTH = 20  # of a token that opens this machine to whoever has it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,6 +139,17 @@ def notify_secret(environ: Mapping[str, str]) -> SecretStr | None:
     secret = environ.get("CAMPAIGN_NOTIFY_SECRET", "").strip()
     secret = secret or _secret_from_file(environ, "CAMPAIGN_NOTIFY_SECRET_FILE")
     return SecretStr(secret) if secret else None
+
+
+def mcp_token(environ: Mapping[str, str]) -> SecretStr:
+    """What a client of `campaign mcp --http` has to show. Raises InputError when none is set, or one to be guessed."""
+    token = environ.get("CAMPAIGN_MCP_TOKEN", "").strip() or _secret_from_file(environ, "CAMPAIGN_MCP_TOKEN_FILE")
+    if len(token) < SECRET_LENGTH or not re.fullmatch(r"[!-~]+", token):
+        raise InputError(
+            f"--http needs a token that its clients show: set CAMPAIGN_MCP_TOKEN to {SECRET_LENGTH} letters and digits "
+            "or more, such as `openssl rand -hex 32` prints, or CAMPAIGN_MCP_TOKEN_FILE to a file that holds it"
+        )
+    return SecretStr(token)
 
 
 def _secret_from_file(environ: Mapping[str, str], variable: str) -> str:

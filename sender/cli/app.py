@@ -6,7 +6,7 @@ from typing import NoReturn
 
 import rich_click as click
 
-from sender.cli import authoring, doctor, ledger, levers, looking, media, sandbox, scheduling, sending
+from sender.cli import authoring, doctor, ledger, levers, looking, mcp, media, sandbox, scheduling, sending
 
 click.rich_click.COMMAND_GROUPS = {
     "*": [
@@ -17,6 +17,7 @@ click.rich_click.COMMAND_GROUPS = {
         {"name": "Media", "commands": ["medias", "media-files"]},
         {"name": "Look after", "commands": ["doctor", "ledger"]},
         {"name": "Rehearse", "commands": ["sandbox"]},
+        {"name": "Let agents do it", "commands": ["mcp"]},
     ]
 }
 click.rich_click.MAX_WIDTH = 110
@@ -39,7 +40,7 @@ def campaign() -> None:
     """
 
 
-for module in (authoring, sending, scheduling, looking, levers, media, doctor, ledger, sandbox):
+for module in (authoring, sending, scheduling, looking, levers, media, doctor, ledger, sandbox, mcp):
     for command in module.COMMANDS:
         campaign.add_command(command)
 

@@ -1,4 +1,4 @@
-"""What an account has at Inrō, posts, files and batch tasks: calls that may be repeated without harm.
+"""What an account has at Inrō, posts, files, contacts and batch tasks: calls that may be repeated without harm.
 
 Documented are the calls; the fields of their replies are assumed, and all named in this file.
 """
@@ -65,6 +65,17 @@ class BatchTask:
     not_found_count: int = 0
 
 
+@dataclass(frozen=True, kw_only=True)
+class Contact:
+    """One of the account's contacts; whose status is `optout` wants no messages."""
+
+    id: str
+    username: str = ""
+    email: str = ""
+    name: str = ""
+    status: str = ""
+
+
 class Account:
     """What one account has at Inrō. Every method raises SendingStopped when the API does not give it."""
 
@@ -97,6 +108,18 @@ class Account:
         said = _object(reply.body)
         return _batch_task(said["batch_task"] if isinstance(said.get("batch_task"), dict) else said)
 
+    async def contact(self, kind: str, address: int | str) -> Contact | None:
+        """The contact with that id, username or email; None when there is none."""
+        call = partial(self._client.get, "/contact", {kind: address})
+        said = _object((await self._ask(call, "GET /contact", passes=404)).body)
+        found = said["contact"] if isinstance(said.get("contact"), dict) else said
+        return _contact(found) if found.get("id") or found.get("username") else None
+
+    async def contacts(self, words: str) -> AsyncIterator[Contact]:
+        """The contacts that the API finds for these words."""
+        async for said in self._pages("/contacts", "contacts", {"search": words}):
+            yield _contact(said)
+
     async def upload(self, part: FilePart) -> LibraryFile:
         """The file as the library now has it; its `url` is None when the reply gives none."""
         try:
@@ -119,10 +142,12 @@ class Account:
             if len(entries) < PAGE_SIZE:
                 return
 
-    async def _ask(self, call: Callable[[], Awaitable[Reply | NoReply]], what: str) -> Reply:
+    async def _ask(
+        self, call: Callable[[], Awaitable[Reply | NoReply]], what: str, *, passes: int | None = None
+    ) -> Reply:
         for failures in range(1, TRIES + 1):
             answer = await call()
-            if isinstance(answer, Reply) and 200 <= answer.status < 300:
+            if isinstance(answer, Reply) and (200 <= answer.status < 300 or answer.status == passes):
                 return answer
             wait = self._worth_waiting(answer, failures)
             if wait is None or failures == TRIES:
@@ -172,6 +197,10 @@ def _batch_task(said: Mapping[str, Any]) -> BatchTask:
         accepted_count=accepted if isinstance(accepted, int) else 0,
         not_found_count=not_found if isinstance(not_found, int) else 0,
     )
+
+
+def _contact(said: Mapping[str, Any]) -> Contact:
+    return Contact(id=str(said.get("id", "")), **_texts(said, "username", "email", "name", "status"))
 
 
 def _texts(said: Mapping[str, Any], *names: str) -> dict[str, str]:

@@ -3,7 +3,7 @@
 PYTHON ?= python3
 PIP_INSTALL = .venv/bin/python -m pip install --quiet --disable-pip-version-check $(if $(CONSTRAINTS),-c $(CONSTRAINTS))
 
-.PHONY: demo test lint types unit torture bench clean
+.PHONY: demo test lint types unit inspector torture bench clean
 
 demo: .venv/installed  ## A rehearsal: 2,600 rows, a stand-in API on this machine, nothing real is touched.
 	@rm -rf .demo
@@ -33,6 +33,10 @@ unit: .venv/installed-test
 	@$(PIP_INSTALL) --editable '.[test]'
 	@touch $@
 
+inspector: .venv/installed-test  ## The MCP server as another client sees it: the Inspector, from npm.
+	npm install --silent --no-audit --no-fund --prefix .inspector @modelcontextprotocol/inspector@2
+	.venv/bin/pytest -rs tests/acceptance/test_mcp_inspector.py
+
 torture: .venv/installed-test  ## Long proofs: hundreds of kills, double starts, a dead API. SEED=… repeats one.
 	.venv/bin/python -m tests.torture $(SEED)
 
@@ -40,4 +44,4 @@ bench: .venv/installed-test  ## Ratios measured side by side, beside their bound
 	.venv/bin/python -m tests.bench
 
 clean:
-	rm -rf .venv .demo
+	rm -rf .venv .demo .inspector

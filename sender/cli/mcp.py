@@ -10,6 +10,8 @@ import rich_click as click
 from sender.cli.options import run_async, set_up_logs
 
 if TYPE_CHECKING:
+    from pydantic import SecretStr
+
     from sender.mcp.roots import Roots
 
 MOST_RECIPIENTS = 10_000
@@ -46,10 +48,12 @@ def mcp(roots: tuple[Path, ...], port: int | None, max_recipients: int, sandbox:
     campaign mcp --root campaigns/ --http 8765 --max-recipients 500
     """
     from sender.mcp.roots import Roots
+    from sender.settings import mcp_token
 
     _check_installed()
     set_up_logs()
-    run_async(_serve(Roots.of(roots), port, max_recipients, sandbox=sandbox))
+    token = mcp_token(os.environ) if port is not None else None
+    run_async(_serve(Roots.of(roots), port, token, max_recipients, sandbox=sandbox))
 
 
 def _check_installed() -> None:
@@ -61,14 +65,14 @@ def _check_installed() -> None:
         raise InputError("`campaign mcp` needs the MCP SDK: pip install 'inro-campaigns[mcp]'")
 
 
-async def _serve(roots: "Roots", port: int | None, max_recipients: int, *, sandbox: bool) -> None:
+async def _serve(
+    roots: "Roots", port: int | None, token: "SecretStr | None", max_recipients: int, *, sandbox: bool
+) -> None:
     from sender.mcp.http import serve_http
     from sender.mcp.scope import Scope
     from sender.mcp.server import make_server, serve_stdio
     from sender.rehearsal import api
-    from sender.settings import mcp_token
 
-    token = mcp_token(os.environ) if port is not None else None
     async with api(os.environ, sandbox=sandbox) as settings:
         url = settings.api_url if sandbox else None
         server = make_server(Scope(roots=roots, settings=settings, max_recipients=max_recipients, sandbox_url=url))

@@ -116,10 +116,9 @@ class Sending:
             is_sent = sender.exit_code is None if sender else holder(ledger, run) is not None
             if not is_sent or time.monotonic() >= until:
                 break
-            if time.monotonic() >= look_at:
+            if time.monotonic() >= look_at and (report := await self._report(run)):
                 look_at = time.monotonic() + LOOK_SECONDS
-                if report := await self._report(run):
-                    await on_report(report)
+                await on_report(report)
             await asyncio.sleep(POLL_SECONDS)
         if sender and sender.exit_code in REFUSED:
             raise ToolError(sender.said() or f"the sender ended with code {sender.exit_code}; its log is {sender.log}")

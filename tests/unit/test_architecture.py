@@ -146,6 +146,10 @@ def test_only_the_choice_of_a_transport_loads_the_one_over_mcp() -> None:
     assert [node.module for node in tops if "mcp" in str(node.module)] == []
 
 
+def test_one_file_serves_agents_over_http() -> None:
+    assert users("uvicorn") == users("starlette") == {"sender/mcp/http.py"}
+
+
 def test_only_the_throttle_knows_asyncio_throttle() -> None:
     assert users("asyncio_throttle") == {"sender/throttle.py"}
 

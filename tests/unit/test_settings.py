@@ -7,7 +7,7 @@ import pytest
 
 from campaigns.model import Transport
 from sender.errors import InputError
-from sender.settings import Settings, check_run_name, ledger_path, read_settings, sandbox_settings
+from sender.settings import Settings, check_run_name, ledger_path, mcp_token, read_settings, sandbox_settings
 
 TOKEN = "inro-live-9f8e7d6c5b4a"
 
@@ -240,3 +240,17 @@ def test_a_run_may_be_named_like_this(name: str) -> None:
 def test_a_run_may_not_be_named_like_that(name: str) -> None:
     with pytest.raises(InputError, match=r"--run is .*: expected letters, digits"):
         check_run_name(name)
+
+
+def test_the_token_for_agents_is_read_from_a_variable_or_a_file(tmp_path: Path) -> None:
+    token = "0123456789abcdef0123"
+    (tmp_path / "token").write_text(f"{token}\n", "utf-8")
+    assert mcp_token({"CAMPAIGN_MCP_TOKEN": f" {token} "}).get_secret_value() == token
+    assert mcp_token({"CAMPAIGN_MCP_TOKEN_FILE": str(tmp_path / "token")}).get_secret_value() == token
+
+
+@pytest.mark.parametrize("token", ["", "0123456789abcdef012", "0123456789 abcdef 0123456789", "0123456789abcdefghijö"])
+def test_a_token_for_agents_that_could_be_guessed_or_not_be_shown_is_refused_unrepeated(token: str) -> None:
+    with pytest.raises(InputError, match="--http needs a token") as refused:
+        mcp_token({"CAMPAIGN_MCP_TOKEN": token})
+    assert not token or token not in str(refused.value)

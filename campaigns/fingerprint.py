@@ -1,4 +1,4 @@
-"""What somebody was shown and agreed to, as one word: the message, everybody who gets it, and in which order. Pure."""
+"""What somebody was shown and agreed to, as one word: a run's message, recipients and their order. Pure."""
 
 from collections.abc import Iterable
 from hashlib import sha256
@@ -22,8 +22,8 @@ class PlanFingerprint:
         """Takes recipients in who are addressed by that kind of identifier."""
         self._people += (f"{kind} {' '.join(recipient.keys())}" for recipient in recipients)
 
-    def hexdigest(self, *, campaign: str, account: str, message: str, audience: str) -> str:
+    def hexdigest(self, *, run: str, campaign: str, account: str, message: str, audience: str) -> str:
         """32 hex digits; `message` and `audience` are the fingerprints of these."""
         # No name or identifier has a line's end in it: no two plans make the same text.
-        text = "\n".join((campaign, account, message, audience, *sorted(self._people)))
+        text = "\n".join((run, campaign, account, message, audience, *sorted(self._people)))
         return sha256(text.encode()).hexdigest()[:LENGTH]

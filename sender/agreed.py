@@ -48,5 +48,9 @@ async def ledger_fingerprint(ledger: Ledger, run: Run, audience: str) -> str:
     async for chunk in ledger.chunks(run.id, LEAVES):
         fingerprint.add(chunk.kind, chunk.recipients)
     return fingerprint.hexdigest(
-        campaign=run.campaign, account=run.account, message=run.message_fingerprint, audience=audience
+        run=run.name,
+        campaign=run.campaign,
+        account=run.account,
+        message=run.message_fingerprint,
+        audience=audience,
     )

@@ -17,6 +17,7 @@ from sender.look import existing_run, report_now
 from sender.mcp.results import Checked, CheckedFile, Planned
 from sender.mcp.scope import Scope, told
 from sender.naming import run_name
+from sender.outcome import RunState
 from sender.preview import Preview, preview
 from sender.rejects import Rejects
 from sender.report import spelled
@@ -59,10 +60,17 @@ class Authoring:
         """
         campaign = await asyncio.to_thread(self.scope.roots.load, file)
         name = named_run(campaign, run)
-        begun = await self._begun(campaign, name)
-        if begun:
-            return begun
-        return await asyncio.to_thread(self._new, campaign, name)
+        async with AsyncExitStack() as stack:
+            try:
+                opened = existing_run(self.scope.settings.ledger, None)
+                ledger, _ = await stack.enter_async_context(opened)
+            except InputError:  # there is no run yet
+                return await asyncio.to_thread(self._new, campaign, name, [])
+            runs = [each for each in await ledger.runs() if each.state is not RunState.PLANNING]
+            if begun := next((each for each in runs if each.name == name), None):
+                return await self._of_run(campaign, ledger, begun)
+            others = [each.name for each in runs if each.campaign == campaign.campaign]
+            return await asyncio.to_thread(self._new, campaign, name, others)
 
     def _check(self, name: str) -> CheckedFile:
         try:
@@ -75,18 +83,17 @@ class Authoring:
         file, invalid = str(campaign.file), found.audience["invalid"]
         return CheckedFile(file=file, ok=True, problems=[], recipients=found.planned, rejected_rows=invalid)
 
-    def _new(self, campaign: Campaign, run: str) -> Planned:
+    def _new(self, campaign: Campaign, run: str, others: list[str]) -> Planned:
         reading = _Reading(self.scope)
         found = reading.read(campaign)
         check_size(campaign, found.planned)
         message = content.fingerprint(campaign, content.message_file(campaign))
-        names = {"campaign": campaign.campaign, "account": campaign.account}
+        names = {"run": run, "campaign": campaign.campaign, "account": campaign.account}
         unusable = len(found.unusable_exclusions)
         lists = [f"{spelled(unusable, 'row')} of the exclusion lists exclude nobody: check them."] if unusable else []
         return Planned(
             file=str(campaign.file),
             **names,
-            run=run,
             run_state=None,
             pending=found.planned,
             recipients=found.planned,
@@ -97,17 +104,8 @@ class Authoring:
             calls=sum(found.calls.values()),
             seconds_at_rate=round(found.seconds, 3),
             rejected_rows=[f"{row.place}: {row.reason}" for row in reading.rejects.first],
-            notes=[*lists, *_notes(campaign)],
+            notes=[*_again(others), *lists, *_notes(campaign)],
         )
-
-    async def _begun(self, campaign: Campaign, run: str) -> Planned | None:
-        async with AsyncExitStack() as stack:
-            try:
-                opened = existing_run(self.scope.settings.ledger, run)
-                ledger, found = await stack.enter_async_context(opened)
-            except InputError:  # no such run, or no ledger yet
-                return None
-            return await self._of_run(campaign, ledger, found)
 
     async def _of_run(self, campaign: Campaign, ledger: Ledger, run: Run) -> Planned:
         if content.fingerprint(campaign, content.message_file(campaign)) != run.message_fingerprint:
@@ -156,6 +154,11 @@ class _Reading:
         self.people.add(chunk.kind, chunk.recipients)
         more = chunk.recipients[: SHOWN_RECIPIENTS - len(self.first)]
         self.first += [str(recipient.address(chunk.kind)) for recipient in more]
+
+
+def _again(others: list[str]) -> list[str]:
+    named = ", ".join(others[:5])
+    return [f"This campaign has had runs before ({named}): who got its message then gets one again."] if others else []
 
 
 def _message(campaign: Campaign) -> dict[str, Any]:

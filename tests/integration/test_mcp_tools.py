@@ -261,6 +261,11 @@ async def test_only_what_was_planned_and_shown_is_sent_and_only_once(folder: Pat
             0,
             shown["plan_fingerprint"],
         )
+        another = await agent.call("plan_campaign", file="spring.yaml", run="second")
+        assert another["notes"] == [
+            "This campaign has had runs before (spring): who got its message then gets one again."
+        ]
+        assert "is not the one that was shown" in await agent.refusal("send_campaign", **agreed, run="second")
         write_campaign(folder, message="{text: Other}", audience="  exclude: optouts.csv\n")
         assert "began with another message" in await agent.refusal("plan_campaign", file="spring.yaml")
         assert agent.sandbox.stats()["most_to_one"] == 1

@@ -7,7 +7,7 @@ from campaigns.audience import Recipient
 from campaigns.fingerprint import PlanFingerprint
 from campaigns.model import IdentifierKind
 
-SAID = {"campaign": "spring", "account": "default", "message": "m", "audience": "a"}
+SAID = {"run": "spring", "campaign": "spring", "account": "default", "message": "m", "audience": "a"}
 recipients = st.lists(
     st.builds(
         Recipient,
@@ -39,7 +39,7 @@ def test_other_people_make_another_one(first: list[Recipient], second: list[Reci
     assert (fingerprint(first) == fingerprint(second)) is are_same
 
 
-def test_so_do_another_message_order_account_campaign_and_kind() -> None:
+def test_so_do_another_message_order_account_campaign_run_and_kind() -> None:
     person = [Recipient(1, "ann", None, 0, 2)]
     every = [fingerprint(person, other=name) for name in SAID]
     by_name = fingerprint(person, kind=IdentifierKind.USERNAME)

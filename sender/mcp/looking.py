@@ -57,7 +57,7 @@ class Looking:
         return RunDetails(
             report=RunReport.model_validate(report.as_json()),
             is_being_sent=sender is not None,
-            recipients_csv="".join(lines[: limit + 1]),
+            recipients_csv="".join(lines[: limit + 1]).encode("utf-8", "backslashreplace").decode(),
             is_cut=len(lines) > limit + 1,
         )
 

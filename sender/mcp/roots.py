@@ -66,8 +66,10 @@ class Roots:
         found: list[Path] = []
         for folder in self.folders:
             for parent, folders, files in os.walk(folder):
-                folders[:] = sorted(name for name in folders if not name.startswith("."))
-                found += (Path(parent, name) for name in sorted(files) if name.endswith(SUFFIXES))
+                # A name with bytes that are no text can't be told in JSON.
+                folders[:] = sorted(name for name in folders if name.isprintable() and not name.startswith("."))
+                names = sorted(name for name in files if name.isprintable() and name.endswith(SUFFIXES))
+                found += (Path(parent, name) for name in names)
                 if len(found) >= MOST_LISTED:
                     return found[:MOST_LISTED]
         return found

@@ -3,7 +3,8 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Any
 
 from mcp.server.mcpserver import Context
@@ -49,6 +50,7 @@ class Sending:
     """The tools."""
 
     scope: Scope
+    senders: list[Sender] = field(default_factory=list)
 
     @told
     async def send_test(self, to: str, message: InlineMessage = None, file: str | None = None) -> SentMessage:
@@ -97,15 +99,16 @@ class Sending:
         sender = None
         if holder(ledger, name) is None:
             self.scope.settings.require_token()
-            sender = start_sender(
-                campaign.file,
-                run=name,
-                ledger=ledger,
-                expect=recipients,
-                fingerprint=plan_fingerprint,
-                sandbox_url=self.scope.sandbox_url,
+            sender = self._start(
+                campaign.file, run=name, ledger=ledger, expect=recipients, fingerprint=plan_fingerprint
             )
         return await self._follow(name, sender, wait_seconds, _progress(ctx))
+
+    def _start(self, file: Path, **agreed: Any) -> Sender:
+        # Looking at those that have ended lets the system forget them.
+        self.senders[:] = [each for each in self.senders if each.exit_code is None]
+        self.senders.append(start_sender(file, sandbox_url=self.scope.sandbox_url, **agreed))
+        return self.senders[-1]
 
     async def _follow(self, run: str, sender: Sender | None, seconds: float, on_report: OnReport) -> Sent:
         """Waits until nobody sends the run any more, or the time is up. Raises ToolError when the sender refused."""
@@ -173,8 +176,10 @@ def _note(report: Report | None, *, is_sent: bool) -> str:
     said = [
         f"Inrō accepted {spelled(report.recipients['accepted'], 'message')}; whether Instagram delivers is not known."
     ]
-    if report.recipients["pending"]:
-        said.append("Not all are sent: calling this again goes on where it stopped, unless a person has to look first.")
+    if report.state is RunState.STOPPED:
+        said.append(f"It has stopped, and a person should look before it goes on: {report.reason}")
+    elif report.recipients["pending"]:
+        said.append("Not all are sent: calling this again goes on where it stopped.")
     if report.recipients["unknown"]:
         said.append("Those `unknown` may have got it, and are never sent to again by themselves: a person decides.")
     return " ".join(said)

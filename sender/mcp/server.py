@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from sender.mcp.authoring import Authoring
 from sender.mcp.looking import Looking
 from sender.mcp.resources import Resources
-from sender.mcp.scope import Scope
+from sender.mcp.scope import SINGLES, Scope
 from sender.mcp.sending import Sending
 from sender.mcp.steering import Steering
 from sender.report import spelled
@@ -97,13 +97,16 @@ def _tools(scope: Scope) -> list[tuple[Callable[..., Any], str, ToolAnnotations]
 
 def _bounds(tool: str, scope: Scope) -> str:
     """The limits of this server that the tool's caller should know."""
-    if tool in ("plan_campaign", "send_campaign"):
-        folders = ", ".join(map(str, scope.roots.folders))
-        return (
-            f"A campaign may have at most {spelled(scope.max_recipients, 'recipient')}, and it, its CSVs, exclusion "
-            f"lists and media lie in: {folders}"
-        )
-    return ""
+    folders = ", ".join(map(str, scope.roots.folders))
+    most = f"A campaign may have at most {spelled(scope.max_recipients, 'recipient')}."
+    where = f"Campaign files, their CSVs, exclusion lists and media lie in: {folders}"
+    match tool:
+        case "check_campaign" | "plan_campaign" | "send_campaign":
+            return f"{most} {where}"
+        case "send_test":
+            return f"At most {SINGLES} single messages an hour. {where}"
+        case _:
+            return ""
 
 
 async def serve_stdio(server: MCPServer[Any]) -> None:

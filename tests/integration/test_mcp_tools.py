@@ -87,10 +87,10 @@ async def test_every_tool_says_what_it_does_to_the_world_and_what_it_returns(fol
     assert {name for name, hint in hints.items() if hint.read_only_hint} == READERS
     assert {name for name, hint in hints.items() if hint.destructive_hint} == WRITERS | {"cancel_run"}
     assert {name for name, hint in hints.items() if hint.idempotent_hint} == LEVERS | {"send_campaign"}
-    for name in ("plan_campaign", "send_campaign"):
-        assert f"at most 1,234 recipients, and it, its CSVs, exclusion lists and media lie in: {folder}" in str(
-            tools[name].description
-        )
+    for name in ("check_campaign", "plan_campaign", "send_campaign"):
+        assert "A campaign may have at most 1,234 recipients." in str(tools[name].description)
+        assert f"Campaign files, their CSVs, exclusion lists and media lie in: {folder}" in str(tools[name].description)
+    assert "At most 60 single messages an hour." in str(tools["send_test"].description)
 
 
 async def test_what_can_be_read_without_a_tool(folder: Path) -> None:

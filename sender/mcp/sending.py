@@ -26,6 +26,15 @@ from sender.trial import read_contact, send_test
 POLL_SECONDS = 0.1
 LOOK_SECONDS = 1.0
 MOST_SECONDS = 600
+OUTSIDE = "This stands outside every run and its promise: a second call would send it a second time."
+SINGLE_NOTES = {
+    ChunkState.ACCEPTED: (
+        "Inrō took the message on; only active contacts receive it, and whether Instagram delivers is not known. "
+        f"{OUTSIDE}"
+    ),
+    ChunkState.UNKNOWN: f"It may or may not have been received: ask a person before you send it again. {OUTSIDE}",
+}
+NOT_SENT = "It was not sent."
 
 OnReport = Callable[[Report], Awaitable[None]]
 
@@ -187,21 +196,13 @@ def _note(report: Report | None, *, is_sent: bool) -> str:
 
 def _sent_message(outcome: Outcome, *, to: str, kind: str) -> SentMessage:
     is_missing = bool(outcome.not_found_count)
-    accepted = outcome.chunk is ChunkState.ACCEPTED and not is_missing
-    notes = {
-        ChunkState.ACCEPTED: "There is no such contact: nothing was sent."
-        if is_missing
-        else "Inrō took the message on; only active contacts receive it, and whether Instagram delivers is not known.",
-        ChunkState.UNKNOWN: "It may or may not have been received: ask a person before you send it again.",
-    }
-    outside = "This stands outside every run: a second call would send it a second time."
     return SentMessage(
         to=to,
         kind=kind,
-        accepted=accepted,
+        accepted=outcome.chunk is ChunkState.ACCEPTED and not is_missing,
         outcome="not_found" if is_missing else outcome.chunk,
         not_found=is_missing,
         status=outcome.status,
         reason=outcome.reason,
-        note=f"{notes.get(outcome.chunk, 'It was not sent.')} {outside}",
+        note="There is no such contact: nothing was sent." if is_missing else SINGLE_NOTES.get(outcome.chunk, NOT_SENT),
     )

@@ -1,7 +1,10 @@
 """The server: every tool with its hints, the resources, the prompt; over standard input and output."""
 
+import asyncio
 import inspect
 import logging
+import os
+import signal
 import sys
 from collections.abc import Callable
 from importlib.metadata import version
@@ -111,4 +114,6 @@ def _bounds(tool: str, scope: Scope) -> str:
 
 async def serve_stdio(server: MCPServer[Any]) -> None:
     """Serves the one client that started this process, until it closes standard input."""
+    # The SDK reads standard input in a thread that a ^C would wait for; there is nothing to clean up.
+    asyncio.get_running_loop().add_signal_handler(signal.SIGINT, os._exit, 128 + signal.SIGINT)
     await server.run_stdio_async()

@@ -60,8 +60,9 @@ def _check_installed() -> None:
     from importlib.util import find_spec
 
     from sender.errors import InputError
+    from sender.transport import SDK
 
-    if find_spec("mcp") is None:
+    if any(find_spec(name) is None for name in SDK):
         raise InputError("`campaign mcp` needs the MCP SDK: pip install 'inro-campaigns[mcp]'")
 
 

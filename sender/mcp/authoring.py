@@ -9,7 +9,7 @@ from campaigns.errors import CampaignError
 from campaigns.fingerprint import PlanFingerprint
 from campaigns.model import Campaign, ShareMessage
 from campaigns.plan import Chunk
-from sender import content
+from sender import content, transport
 from sender.agreed import check_size, ledger_fingerprint
 from sender.errors import InputError
 from sender.ledger import Ledger, Run
@@ -167,7 +167,7 @@ def _message(campaign: Campaign) -> dict[str, Any]:
 
 def _notes(campaign: Campaign) -> list[str]:
     """What the numbers do not tell."""
-    notes = []
+    notes = transport.warnings(campaign)
     if isinstance(campaign.message, ShareMessage) and campaign.message.post:
         notes.append(f"Which post `{campaign.message.post}` is, is looked up when sending begins; media_id fixes it.")
     if campaign.schedule:

@@ -11,6 +11,7 @@ from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError
 from pydantic import Field, WithJsonSchema
 
+from campaigns.fingerprint import LENGTH
 from campaigns.schema import campaign_schema
 from sender.errors import InputError
 from sender.ledger.lock import holder
@@ -51,6 +52,8 @@ InlineMessage = Annotated[
     dict[str, Any] | None,
     WithJsonSchema(_message_schema()),
 ]
+Fingerprint = Annotated[str, Field(pattern=f"^[0-9a-f]{{{LENGTH}}}$")]
+Count = Annotated[int, Field(ge=0)]
 Seconds = Annotated[int, Field(ge=0, le=MOST_SECONDS)]
 
 
@@ -87,8 +90,8 @@ class Sending:
     async def send_campaign(
         self,
         file: str,
-        plan_fingerprint: str,
-        recipients: int,
+        plan_fingerprint: Fingerprint,
+        recipients: Count,
         ctx: Context[Any, Any],
         run: str | None = None,
         wait_seconds: Seconds = 30,

@@ -145,6 +145,7 @@ async def test_a_message_to_one_contact_may_be_a_campaigns_and_is_refused_in_sen
             await agent.refusal("send_test", to="no name", message={"text": "Hi"}),
             await agent.refusal("send_test", to="@ann", message={"type": "image", "image": "/etc/hostname.png"}),
             await agent.refusal("send_test", message="secret words"),
+            await agent.refusal("send_campaign", file="spring.yaml", plan_fingerprint="a\0b", recipients=-1),
         ]
         assert len(agent.bodies) == begun
 
@@ -158,6 +159,8 @@ async def test_a_message_to_one_contact_may_be_a_campaigns_and_is_refused_in_sen
     assert "leads outside the folders" in refused[4]
     assert refused[5].startswith("the arguments do not fit; to: Field required")
     assert "secret" not in refused[5]
+    assert refused[6].startswith("the arguments do not fit; plan_fingerprint: ")
+    assert "recipients: Input should be greater than or equal to 0" in refused[6]
 
 
 async def test_single_messages_are_bounded_so_that_nobody_loops_over_a_list(
@@ -213,7 +216,7 @@ async def test_more_recipients_than_the_ceiling_are_refused_before_all_are_read(
     (folder / "nobody.csv").write_text("username\n", "utf-8")
     (folder / "empty.yaml").write_text("campaign: empty\naudience: {csv: nobody.csv}\nmessage: {text: Hi}\n", "utf-8")
     async with serving(folder, max_recipients=100) as agent:
-        for tool, more in (("plan_campaign", {}), ("send_campaign", {"plan_fingerprint": "x", "recipients": 101})):
+        for tool, more in (("plan_campaign", {}), ("send_campaign", {"plan_fingerprint": "0" * 32, "recipients": 101})):
             said = await agent.refusal(tool, file="spring.yaml", **more)
             assert said.startswith("more than 100 recipients (--max-recipients) may not be sent to over this server")
         [checked] = [each for each in (await agent.call("check_campaign"))["files"] if "spring" in each["file"]]

@@ -28,13 +28,15 @@ ACCEPTED_USERNAME: Final = "1 to 30 of a-z, 0-9, '.' and '_', with or without '@
 ACCEPTED_EMAIL: Final = "an address such as name@example.com"
 
 _SHOWN: Final = 60
-_plain_id = re.compile(r"[1-9][0-9]{0,17}").fullmatch
+# What `plain_…` and `common_…` match is in normal form already, as most cells are.
+plain_id = re.compile(r"[1-9][0-9]{0,17}").fullmatch
 _any_id = re.compile(r"0*([1-9][0-9]{0,18})", re.ASCII).fullmatch
 _number = re.compile(r"[0-9]+(?:[.,][0-9]+)*[.,]?(e[+-]?[0-9]+)?", re.ASCII | re.IGNORECASE).fullmatch
-_plain_username = re.compile(r"[a-z0-9._]{1,30}").fullmatch
+plain_username = re.compile(r"[a-z0-9._]{1,30}").fullmatch
 _profile = re.compile(r"(?:https?://)?(?:www\.|m\.)?instagram\.com/@?([^/?#]+)/?(?:[?#].*)?", re.DOTALL).fullmatch
 # Most addresses, at half the cost of the whole rule; it needs no bounds when there are 64 characters at most.
-_common_email = re.compile(r"[a-z0-9_+-]+(?:\.[a-z0-9_+-]+)*@(?:[a-z0-9]+\.)+[a-z]{2,63}").fullmatch
+COMMON_LENGTH: Final = 64
+common_email = re.compile(r"[a-z0-9_+-]+(?:\.[a-z0-9_+-]+)*@(?:[a-z0-9]+\.)+[a-z]{2,63}").fullmatch
 _plain_email = re.compile(
     r"(?=.{6,254}\Z)(?=[^@]{1,64}@)"
     r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[a-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
@@ -51,7 +53,7 @@ class MalformedIdentifier(ValueError):
 
 def normal_id(cell: str) -> int | None:
     """The contact id in `cell`, or None when the cell is blank. Raises MalformedIdentifier."""
-    if _plain_id(cell):
+    if plain_id(cell):
         return int(cell)
     text = cell.strip(STRIPPED)
     if not text:
@@ -74,14 +76,14 @@ def _refuse_id(text: str) -> NoReturn:
 
 def normal_username(cell: str) -> str | None:
     """The username in `cell`, a name or a link, or None when it is blank. Raises MalformedIdentifier."""
-    if _plain_username(cell):
+    if plain_username(cell):
         return cell
     text = cell.strip(STRIPPED)
     if not text:
         return None
     # Before lower(), which would turn the Kelvin sign into an ASCII "k".
     name = _bare_username(text.lower()) if text.isascii() else ""
-    if not _plain_username(name):
+    if not plain_username(name):
         raise MalformedIdentifier(f"found the username {_named(text)}; accepted are {ACCEPTED_USERNAME}")
     return name
 
@@ -95,7 +97,7 @@ def _bare_username(text: str) -> str:
 
 def normal_email(cell: str) -> str | None:
     """The e-mail address in `cell`, or None when the cell is blank. Raises MalformedIdentifier."""
-    if len(cell) <= 64 and _common_email(cell):
+    if len(cell) <= COMMON_LENGTH and common_email(cell):
         return cell
     text = cell.strip(STRIPPED)
     if not text:

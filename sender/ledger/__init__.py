@@ -44,8 +44,11 @@ class Ledger(Protocol):
     async def discard_plan(self, run_id: int) -> None:
         """Throws an unsealed plan away."""
 
-    async def planned_keys(self, campaign: str, account_id: int) -> set[str]:
-        """The keys of every recipient that any sealed run of the campaign has planned."""
+    def planned_people(self, campaign: str, account_id: int) -> AsyncIterator[tuple[Recipient, ...]]:
+        """Every recipient that any sealed run of the campaign has planned, some at a time."""
+
+    def earlier_ties(self, campaign: str, account_id: int) -> AsyncIterator[tuple[Recipient, ...]]:
+        """The rows that tied identifiers together in those runs, some at a time."""
 
     # sending
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import apsw
 
-from campaigns.audience import Recipient, SourceStamp, tied_keys
+from campaigns.audience import Recipient, SourceStamp
 from campaigns.plan import Chunk
 from sender.ledger import calls, database, levers
 from sender.ledger.packing import pack, unpack
@@ -103,12 +103,10 @@ class SqliteLedger:
         await self._write("insert into tie (run_id, packed) values (?, ?)", run_id, pack(rows))
 
     async def ties(self, run_id: int) -> AsyncIterator[Recipient]:
-        query, after = "select id, packed from tie where run_id = ? and id > ? order by id limit 20", 0
-        while rows := await self._read(query, run_id, after):
-            after = rows[-1][0]
-            for _, packed in rows:
-                for recipient in unpack(packed):
-                    yield recipient
+        query = "select id, packed from tie where run_id = ? and id > ? order by id limit 20"
+        async for rows in self._packed(query, run_id):
+            for row in rows:
+                yield row
 
     async def seal(self, run_id: int, plan: Plan) -> None:
         await self._write(
@@ -128,25 +126,19 @@ class SqliteLedger:
     async def discard_plan(self, run_id: int) -> None:
         await self._write("delete from run where id = ? and state = 'planning'", run_id)
 
-    async def planned_keys(self, campaign: str, account_id: int) -> set[str]:
+    def planned_people(self, campaign: str, account_id: int) -> AsyncIterator[tuple[Recipient, ...]]:
         query = """
-            select packed from chunk_recipients join chunk on chunk.id = chunk_id join run on run.id = run_id
+            select chunk.id, packed from chunk_recipients join chunk on chunk.id = chunk_id join run on run.id = run_id
             where campaign = ? and account_id = ? and run.state <> 'planning' and chunk.state <> 'split'
+                and chunk.id > ? order by chunk.id limit 20
         """
+        return self._packed(query, campaign, account_id)
 
-        def work(connection: apsw.Connection) -> set[str]:
-            keys: set[str] = set()
-            for (packed,) in connection.execute(query, (campaign, account_id)):
-                for recipient in unpack(packed):
-                    keys.update(recipient.keys())
-            ties = """
-                select packed from tie join run on run.id = run_id
-                where campaign = ? and account_id = ? and state <> 'planning'
-            """
-            rows = [row for (packed,) in fetch(connection, ties, campaign, account_id) for row in unpack(packed)]
-            return tied_keys(keys, rows)
-
-        return await self._writer.run(work, writes=False)
+    def earlier_ties(self, campaign: str, account_id: int) -> AsyncIterator[tuple[Recipient, ...]]:
+        query = """
+            select tie.id, packed from tie join run on run.id = run_id
+            where campaign = ? and account_id = ? and state <> 'planning' and tie.id > ? order by tie.id limit 20"""
+        return self._packed(query, campaign, account_id)
 
     # sending
 
@@ -295,6 +287,14 @@ class SqliteLedger:
 
     async def _read(self, query: str, *values: Any) -> list[Any]:
         return await self._writer.run(lambda connection: connection.execute(query, values).fetchall(), writes=False)
+
+    async def _packed(self, query: str, *values: Any) -> AsyncIterator[tuple[Recipient, ...]]:
+        """What the second column of a query holds, read by pages that begin behind a number in the first."""
+        after = 0
+        while page := await self._read(query, *values, after):
+            after = page[-1][0]
+            for _, packed in page:
+                yield unpack(packed)
 
     async def _write(self, statement: str, *values: Any) -> None:
         await self._writer.run(lambda connection: connection.execute(statement, values).fetchall())

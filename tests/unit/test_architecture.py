@@ -18,7 +18,7 @@ from sender.cli.app import campaign
 ROOT = Path(__file__).parents[2]
 PRODUCT = ("campaigns", "sender")
 MAX_LINES = 300
-HEAVY = ("aiohttp", "apsw", "asyncio_throttle", "platformdirs", "pydantic", "structlog", "yaml")
+HEAVY = ("aiohttp", "apsw", "asyncio_throttle", "numpy", "platformdirs", "pydantic", "structlog", "yaml", "zstandard")
 
 Documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 

@@ -5,12 +5,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import platformdirs
-from pydantic import SecretStr
 
 from sender.errors import InputError
+
+if TYPE_CHECKING:
+    from pydantic import SecretStr
 
 DEFAULT_API_URL = "https://api.inro.social/api/v1"  # documented by Inrō's help centre
 DEFAULT_TEXT_FIELD = "text"  # assumed: the help centre does not name the field of a text message
@@ -32,13 +35,13 @@ class Settings:
 
     api_url: str
     origin: str
-    token: SecretStr | None
+    token: "SecretStr | None"
     ledger: Path
     ledger_is_default: bool
     text_field: str
     is_ci: bool
 
-    def require_token(self) -> SecretStr:
+    def require_token(self) -> "SecretStr":
         """The token. Raises InputError when none is set."""
         if self.token is None:
             raise InputError(
@@ -69,7 +72,7 @@ def sandbox_settings(environ: Mapping[str, str], *, api_url: str, token: str) ->
     return Settings(
         api_url=api_url,
         origin=SANDBOX_ORIGIN,
-        token=SecretStr(token),
+        token=_secret(token),
         ledger=ledger,
         ledger_is_default=False,
         text_field=_text_field(environ),
@@ -109,13 +112,19 @@ def _ledger_file(named: str) -> Path:
     raise InputError(f"CAMPAIGN_LEDGER is {named!r}: expected a path, or a URL sqlite:///absolute/path/ledger.db")
 
 
-def _token(environ: Mapping[str, str]) -> SecretStr | None:
+def _token(environ: Mapping[str, str]) -> "SecretStr | None":
     token = environ.get("INRO_API_TOKEN", "").strip() or _token_from_file(environ.get("INRO_API_TOKEN_FILE", ""))
     if not token:
         return None
     # The value is not repeated: even a malformed token may be most of the real one.
     if not token.isascii() or any(not character.isprintable() or character == " " for character in token):
         raise InputError("the API token holds characters that no token has: copy it again, without spaces or quotes")
+    return _secret(token)
+
+
+def _secret(token: str) -> "SecretStr":
+    from pydantic import SecretStr  # which who only asks for the ledger's path does not wait for
+
     return SecretStr(token)
 
 

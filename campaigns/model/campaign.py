@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Self
 from zoneinfo import ZoneInfo
@@ -11,7 +10,6 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from campaigns.errors import Place
 from campaigns.model.fields import (
-    STANDARD_INPUT,
     AnyNumberOf,
     CsvPath,
     Delimiter,
@@ -23,6 +21,7 @@ from campaigns.model.fields import (
     Text,
     WebAddress,
 )
+from campaigns.model.kinds import STANDARD_INPUT, IdentifierKind
 from campaigns.model.messages import (
     MediaMessage,
     Message,
@@ -32,14 +31,6 @@ from campaigns.model.timing import Misfire, Moment, Schedule, Window
 
 YamlPath = tuple[str | int, ...]
 """Where a value stands in the campaign file: `("audience", "csv", 0)`."""
-
-
-class IdentifierKind(StrEnum):
-    """What a recipient can be addressed by; one call takes one kind."""
-
-    ID = "id"
-    USERNAME = "username"
-    EMAIL = "email"
 
 
 class Audience(Frozen):

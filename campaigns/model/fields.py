@@ -6,14 +6,14 @@ What does not fit is a ValueError that says what was found and what is accepted.
 
 import re
 from difflib import get_close_matches
-from typing import Annotated, Final, TypeVar
+from typing import Annotated, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-STANDARD_INPUT: Final = "-"
+from campaigns.model.kinds import STANDARD_INPUT
 
 
 class Frozen(BaseModel):

@@ -10,12 +10,13 @@ stranger whose name is a word of such a row; it never spares one who opted out.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from itertools import compress
 from typing import BinaryIO, Final
 
 import numpy as np
 
+from campaigns.audience.block import Block
 from campaigns.audience.columns import find_exclusion_columns, wanted_headers
 from campaigns.audience.components import reached
 from campaigns.audience.csvfile import open_csv
@@ -24,7 +25,7 @@ from campaigns.audience.people import People
 from campaigns.audience.recipients import Counts, Recipient, RejectedRow, identifier_key
 from campaigns.audience.rows import NORMAL, RowReader, is_blank
 from campaigns.audience.sources import Sources, display_name, file_error
-from campaigns.audience.spool import Spool
+from campaigns.audience.spool import Spool, explained_spooling
 from campaigns.audience.textfile import line_blocks
 from campaigns.errors import Place
 from campaigns.model import Audience, IdentifierKind
@@ -54,17 +55,18 @@ def excluded_keys(
         reader = RowReader(
             audience=audience, sources=sources, counts=Counts(), on_rejected=lambda _: None, on_progress=on_progress
         )
-        return tied_keys(listed, (rows for source in range(len(audience.csv)) for rows, _ in reader.batches(source)))
+        return tied_keys(listed, (block for source in range(len(audience.csv)) for block, _ in reader.blocks(source)))
 
 
-def tied_keys(listed: Iterable[str], batches: Iterable[Sequence[Recipient]]) -> set[str]:
-    """The smallest set that holds `listed` and, with one key of a recipient, all of them."""
+def tied_keys(listed: Iterable[str], blocks: Iterable[Block]) -> set[str]:
+    """The smallest set that holds `listed` and, with one key of a row, all of them."""
     keys = set(listed)
     with People() as people, Spool() as spool:
         people.add(named_by(keys))
-        for batch in batches:
-            people.add(batch)
-            spool.add(batch)
+        for block in blocks:
+            with explained_spooling():
+                people.add(block)
+                spool.add(block)
         everybody = np.ones(len(people), np.bool_)
         seeds = np.arange(len(people)) < len(keys)
         tied = reached(seeds, (kind.pairs(everybody) for kind in people.shared()))[len(keys) :]
@@ -73,14 +75,14 @@ def tied_keys(listed: Iterable[str], batches: Iterable[Sequence[Recipient]]) -> 
     return keys
 
 
-def named_by(keys: Iterable[str]) -> list[Recipient]:
-    """A recipient with one identifier for each of `keys`, of Recipient.keys()."""
+def named_by(keys: Iterable[str]) -> Block:
+    """A row with one identifier for each of `keys`, of Recipient.keys()."""
     make = {
         IdentifierKind.ID[0]: lambda value: Recipient(int(value), None, None, 0, 0),
         IdentifierKind.USERNAME[0]: lambda value: Recipient(None, value, None, 0, 0),
         IdentifierKind.EMAIL[0]: lambda value: Recipient(None, None, value, 0, 0),
     }
-    return [make[key[0]](key[2:]) for key in keys]
+    return Block.of([make[key[0]](key[2:]) for key in keys])
 
 
 def read_lists(audience: Audience, sources: Sources, on_problem: Callable[[RejectedRow], None]) -> set[str]:

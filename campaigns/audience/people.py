@@ -13,7 +13,8 @@ from typing import IO, Any, Final, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from campaigns.audience.recipients import KINDS, Recipient
+from campaigns.audience.block import Block
+from campaigns.audience.recipients import KINDS
 
 Rows = NDArray[np.uint32]
 Mask = NDArray[np.bool_]
@@ -55,16 +56,13 @@ class People:
         """How many rows were added."""
         return self._count
 
-    def add(self, recipients: Sequence[Recipient]) -> None:
+    def add(self, rows: Block) -> None:
         """Takes in rows. Raises OSError when the temporary files can't be written."""
-        if not recipients:
-            return
-        ids, usernames, emails, _, _ = zip(*recipients, strict=True)
-        numbers = np.fromiter((number or 0 for number in ids), np.int64, len(ids))
+        numbers = np.array([number or 0 for number in rows.ids], np.int64)
         self._columns[0].add(self._count, numbers, np.zeros_like(numbers), numbers != 0)
-        for column, texts in zip(self._columns[1:], (usernames, emails), strict=True):
+        for column, texts in zip(self._columns[1:], (rows.usernames, rows.emails), strict=True):
             column.add(self._count, *_hashed(texts))
-        self._count += len(recipients)
+        self._count += len(rows.lines)
 
     def shared(self) -> list[Shared]:
         """For each kind, who shares an identifier with whom."""

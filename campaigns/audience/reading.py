@@ -19,6 +19,7 @@ from typing import BinaryIO, Final
 
 import numpy as np
 
+from campaigns.audience.block import Block
 from campaigns.audience.exclusions import named_by, read_lists
 from campaigns.audience.fingerprint import Fingerprint
 from campaigns.audience.people import Mask, People
@@ -26,7 +27,7 @@ from campaigns.audience.recipients import Counts, Recipient, RejectedRow
 from campaigns.audience.rows import RowReader
 from campaigns.audience.sifting import Fates, KnownPeople, sift
 from campaigns.audience.sources import Sources, SourceStamp
-from campaigns.audience.spool import Spool
+from campaigns.audience.spool import Spool, explained_spooling
 from campaigns.errors import AudienceError, Place, Problem
 from campaigns.model import Audience
 
@@ -123,13 +124,13 @@ class AudienceReading:
 
     def _gather(self, sources: Sources, spool: Spool) -> Fates:
         """Reads everything; what becomes of each row that is in the spool then."""
-        listed = named_by(self._listed(sources)) if self._audience.exclude else []
+        listed = named_by(self._listed(sources)) if self._audience.exclude else Block.of([])
         with ExitStack() as stack:
             known = self._known or stack.enter_context(KnownPeople())
             people, before = known.people, len(known.people)
             people.add(listed)
             passes = self._take_in(sources, people, spool)
-            fates = sift(people, passes, planned=known.planned, known=before, listed=len(listed))
+            fates = sift(people, passes, planned=known.planned, known=before, listed=len(listed.lines))
         self._count(fates)
         return fates
 
@@ -143,9 +144,10 @@ class AudienceReading:
         )
         passes = [np.zeros(0, np.bool_)]
         for source in range(len(self._audience.csv)):
-            for rows, let_through in reader.batches(source):
-                people.add(rows)
-                spool.add(rows)
+            for block, let_through in reader.blocks(source):
+                with explained_spooling():
+                    people.add(block)
+                    spool.add(block)
                 passes.append(np.array(let_through, np.bool_))
         return np.concatenate(passes)
 

@@ -5,6 +5,7 @@ from typing import Self
 
 import numpy as np
 
+from campaigns.audience.block import Block
 from campaigns.audience.components import reached
 from campaigns.audience.people import Mask, People
 from campaigns.audience.recipients import Recipient
@@ -25,12 +26,12 @@ class KnownPeople:
 
     def add_planned(self, recipients: tuple[Recipient, ...]) -> None:
         """Takes in recipients of an earlier run; all of them come before the first tie."""
-        self.people.add(recipients)
+        self.people.add(Block.of(recipients))
         self.planned = len(self.people)
 
     def add_ties(self, rows: tuple[Recipient, ...]) -> None:
         """Takes in rows that make one person of several identifiers."""
-        self.people.add(rows)
+        self.people.add(Block.of(rows))
 
 
 @dataclass(frozen=True, kw_only=True)

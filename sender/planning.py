@@ -20,6 +20,7 @@ from campaigns.plan import Chunk, plan_chunks
 from sender import logs
 from sender.errors import InputError, RunMismatch
 from sender.ledger import Ledger, NewRun, Plan, Run
+from sender.memory import give_back
 from sender.outcome import RunState
 from sender.report import spelled
 
@@ -119,6 +120,7 @@ async def _fill(order: Order, draft: Run, ledger: Ledger) -> Plan:
             planned += sum(len(chunk.recipients) for chunk in batch)
             await _keep_ties(ledger, draft, ties, at_least=TIES_AT_ONCE)
         await _keep_ties(ledger, draft, ties, at_least=1)
+    give_back()
     return Plan(
         audience_fingerprint=reading.fingerprint,
         sources=reading.sources,
@@ -230,6 +232,7 @@ async def _check_audience(order: Order, run: Run, ledger: Ledger, log: structlog
         return
     with _reading(order) as reading:
         await asyncio.to_thread(_exhaust, reading)
+    give_back()
     if reading.fingerprint != run.plan.audience_fingerprint:
         _refuse(run, _difference(run, reading))
     await ledger.keep_sources(run.id, spec, reading.sources)

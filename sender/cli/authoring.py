@@ -1,5 +1,8 @@
 """`campaign init`, `schema`, `check` and `plan`: all that sends nothing."""
 
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -90,14 +93,26 @@ def plan(file: Path, rejects: Path | None, strict: bool, as_json: bool) -> None:
 
     campaign = load(file)
     inputs: list[str | Path] = [file, *campaign.audience.csv, *campaign.audience.exclude]
-    with Rejects(rejects, keep=SHOWN_REJECTS, inputs=inputs) as kept:
-        found = preview(campaign, stdin=standard_input(), strict=strict, on_rejected=kept.add)
+    with Rejects(rejects, keep=SHOWN_REJECTS, inputs=inputs) as kept, _rows_shown() as on_rows:
+        found = preview(campaign, stdin=standard_input(), strict=strict, on_rejected=kept.add, on_rows=on_rows)
     if as_json:
         print_json(found.as_json())
         return
     print_preview(found)
     _print_rejects("Rejected rows", kept.first, found.audience["invalid"], rejects)
     _print_rejects("Rows of exclusion lists that exclude nobody", found.unusable_exclusions, None, None)
+
+
+@contextmanager
+def _rows_shown() -> Iterator[Callable[[int], None] | None]:
+    """On a terminal, a bar for as long as the context lasts."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from sender.cli.view import TerminalView
+
+    with TerminalView() as view:
+        yield view.rows
 
 
 def _print_rejects(

@@ -210,8 +210,9 @@ def _shows_acceptance(said: Mapping[str, Any]) -> bool:
 
 def _not_found(said: Mapping[str, Any], addresses: Sequence[int | str]) -> tuple[tuple[str, ...], int]:
     """Those named as matching no contact (the call's own addresses only), and how many they are, named or not."""
-    ours = {str(address) for address in addresses}
-    named = tuple(dict.fromkeys(name for name in _names(said.get("not_found")) if name in ours))
+    names = _names(said.get("not_found"))
+    ours = set(map(str, addresses)) if names else set[str]()
+    named = tuple(dict.fromkeys(name for name in names if name in ours))
     told, accepted = _count(said.get("not_found_count")), _count(said.get("accepted_count"))
     if told is None and accepted is not None:
         told = len(addresses) - accepted

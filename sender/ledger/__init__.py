@@ -76,6 +76,9 @@ class Ledger(Protocol):
     async def load(self, chunk_id: int) -> StoredChunk:
         """The chunk with its recipients."""
 
+    async def load_all(self, chunk_ids: Sequence[int]) -> list[StoredChunk]:
+        """Those chunks with their recipients."""
+
     async def claim(self, chunk: StoredChunk, now: float) -> Attempt | None:
         """Notes durably that the chunk is being sent; None when it is pending no more."""
 

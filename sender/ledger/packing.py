@@ -24,4 +24,6 @@ def pack(recipients: Sequence[Recipient]) -> bytes:
 def unpack(packed: bytes) -> tuple[Recipient, ...]:
     """The recipients that were packed, in their order."""
     ids, usernames, emails, sources, steps = orjson.loads(zstandard.decompress(packed))
-    return tuple(map(Recipient, ids, usernames, emails, sources, accumulate(steps)))
+    new = tuple.__new__  # half the time of Recipient(…), which is a Python function
+    rows = zip(ids, usernames, emails, sources, accumulate(steps), strict=True)
+    return tuple([new(Recipient, row) for row in rows])

@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import cast
 
 from campaigns.audience import Recipient, SourceStamp
+from campaigns.audience.recipients import KINDS
 from campaigns.model import IdentifierKind
 from sender.outcome import ChunkState, Lever, RunState
 
@@ -106,7 +108,11 @@ class StoredChunk:
     @property
     def addresses(self) -> list[int | str]:
         """What a call addresses its recipients by."""
-        return [recipient.address(self.kind) for recipient in self.recipients]
+        place = KINDS.index(self.kind)
+        found = [recipient[place] for recipient in self.recipients]
+        if None in found:
+            raise LookupError(f"a recipient of chunk {self.id} has no {self.kind}")
+        return cast("list[int | str]", found)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -25,7 +25,7 @@ from sender.ledger.rows import (
     fetch,
     fetch_one,
     insert_chunk,
-    load_chunk,
+    load_chunks,
     run_of,
 )
 from sender.ledger.writer import Writer
@@ -59,8 +59,7 @@ class SqliteLedger:
     async def account_id(self, origin: str, label: str) -> int:
         def work(connection: apsw.Connection) -> int:
             connection.execute("insert or ignore into account (origin, label) values (?, ?)", (origin, label))
-            query = "select id from account where origin = ? and label = ?"
-            return fetch_one(connection, query, origin, label)
+            return fetch_one(connection, "select id from account where origin = ? and label = ?", origin, label)
 
         return await self._writer.run(work)
 
@@ -170,7 +169,10 @@ class SqliteLedger:
         return [chunk_of(row) for row in await self._read(query, run_id)]
 
     async def load(self, chunk_id: int) -> StoredChunk:
-        return await self._writer.run(lambda connection: load_chunk(connection, chunk_id), writes=False)
+        return (await self.load_all([chunk_id]))[0]
+
+    async def load_all(self, chunk_ids: Sequence[int]) -> list[StoredChunk]:
+        return await self._writer.run(lambda connection: load_chunks(connection, chunk_ids), writes=False)
 
     async def claim(self, chunk: StoredChunk, now: float) -> Attempt | None:
         return await self._writer.run(lambda connection: calls.claim(connection, chunk.id, now))
@@ -201,8 +203,7 @@ class SqliteLedger:
         return await self._read(query, account_id, since)
 
     async def media_url(self, account_id: int, sha256: str) -> str | None:
-        query = "select url from media_file where account_id = ? and sha256 = ?"
-        rows = await self._read(query, account_id, sha256)
+        rows = await self._read("select url from media_file where account_id = ? and sha256 = ?", account_id, sha256)
         return rows[0][0] if rows else None
 
     async def keep_media_url(self, account_id: int, sha256: str, url: str, now: float) -> None:
@@ -212,16 +213,15 @@ class SqliteLedger:
 
     async def give(self, run_id: int, lever: Lever, argument: str, user: str, now: float) -> Command:
         def work(connection: apsw.Connection) -> Command:
-            values = (run_id, lever, argument, user, now)
             statement = "insert into command (run_id, lever, argument, user, given_at) values (?, ?, ?, ?, ?)"
-            connection.execute(statement, values)
+            connection.execute(statement, (run_id, lever, argument, user, now))
             return command_of(fetch(connection, f"{COMMAND} where id = ?", connection.last_insert_rowid())[0])
 
         return await self._writer.run(work)
 
     async def open_commands(self, run_id: int) -> list[Command]:
-        query = f"{COMMAND} where run_id = ? and obeyed_at is null order by id"
-        return [command_of(row) for row in await self._read(query, run_id)]
+        rows = await self._read(f"{COMMAND} where run_id = ? and obeyed_at is null order by id", run_id)
+        return [command_of(row) for row in rows]
 
     async def commands(self, run_id: int) -> list[Command]:
         return [command_of(row) for row in await self._read(f"{COMMAND} where run_id = ? order by id", run_id)]

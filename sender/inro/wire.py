@@ -51,6 +51,7 @@ class Request:
     """One `POST /messages`: a JSON body, or a form with a file. Built once, sent as it is at every try."""
 
     idempotency_key: str
+    addresses: Sequence[int | str] = field(default=(), compare=False)
     body: bytes = b""
     form: tuple[tuple[str, str], ...] = ()
     file: FilePart | None = None
@@ -82,11 +83,12 @@ def message_request(
     """The request that sends `content` to `addresses`, all of one kind; one address uses the singular field."""
     if content.file is None:
         who = {SINGULAR[kind]: addresses[0]} if len(addresses) == 1 else {PLURAL[kind]: addresses}
-        return Request(idempotency_key=idempotency_key, body=orjson.dumps({**who, **content.fields}))
+        body = orjson.dumps({**who, **content.fields})
+        return Request(idempotency_key=idempotency_key, addresses=addresses, body=body)
     # Lists in a form as repeated `name[]` parts: assumed, as Rails reads them.
     name = SINGULAR[kind] if len(addresses) == 1 else f"{PLURAL[kind]}[]"
     form = (*((name, str(address)) for address in addresses), *content.fields.items())
-    return Request(idempotency_key=idempotency_key, form=form, file=content.file)
+    return Request(idempotency_key=idempotency_key, addresses=addresses, form=form, file=content.file)
 
 
 def random_key() -> str:

@@ -4,7 +4,7 @@ Columns compress better than rows, since usernames resemble usernames; lines are
 """
 
 from collections.abc import Sequence
-from itertools import accumulate, pairwise
+from itertools import accumulate, pairwise, repeat
 
 import orjson
 import zstandard
@@ -24,6 +24,6 @@ def pack(recipients: Sequence[Recipient]) -> bytes:
 def unpack(packed: bytes) -> tuple[Recipient, ...]:
     """The recipients that were packed, in their order."""
     ids, usernames, emails, sources, steps = orjson.loads(zstandard.decompress(packed))
-    new = tuple.__new__  # half the time of Recipient(…), which is a Python function
     rows = zip(ids, usernames, emails, sources, accumulate(steps), strict=True)
-    return tuple([new(Recipient, row) for row in rows])
+    # A third of the time of Recipient(…), which is a Python function.
+    return tuple(map(tuple.__new__, repeat(Recipient), rows))

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from campaigns.audience.identifiers import (
@@ -189,6 +189,7 @@ def of_each(normal: Callable[[str], object], cells: list[str]) -> list[object]:
     return found
 
 
+@settings(deadline=None)
 @given(cells=st.lists(CELLS | st.sampled_from(["", "0", "007", "9" * 18, "9" * 19, "٣", "a@b.co"]), max_size=9))
 @pytest.mark.parametrize(
     ("column", "normal"),

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from campaigns.audience import people
@@ -26,11 +26,13 @@ def naive_components(pairs: list[tuple[int, int]]) -> list[int]:
     return lowest
 
 
+@settings(deadline=None)
 @given(first=PAIRS, second=PAIRS)
 def test_components_equal_a_naive_fixpoint(first: list[tuple[int, int]], second: list[tuple[int, int]]) -> None:
     assert components(20, iter([arrays(first), arrays(second)])).tolist() == naive_components(first + second)
 
 
+@settings(deadline=None)
 @given(pairs=PAIRS, seeds=st.sets(st.integers(0, 19)))
 def test_whoever_hangs_together_with_a_seed_is_reached(pairs: list[tuple[int, int]], seeds: set[int]) -> None:
     lowest = naive_components(pairs)

@@ -81,12 +81,12 @@ def measure() -> Iterator[Figure]:
         yield Figure(name="100,000 recipients, seconds / xargs curl", value=ours / curl, bound=0.25, is_ceiling=True)
 
 
-def environ(folder: Path, url: str) -> dict[str, str]:
+def environ(folder: Path, url: str, ledger: str = "ledger.db") -> dict[str, str]:
     """What `campaign` is started with."""
     return {
         "PATH": os.environ["PATH"],
         "HOME": str(folder),
-        "CAMPAIGN_LEDGER": str(folder / "ledger.db"),
+        "CAMPAIGN_LEDGER": str(folder / ledger),
         "INRO_API_URL": url,
         "INRO_API_TOKEN": "token-of-the-bench",
     }

@@ -1,6 +1,6 @@
 """Planning beside the script that a competent user would write; and what a run of ten million takes afterwards."""
 
-import os
+import json
 import subprocess
 import sys
 import tempfile
@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.bench.cost import CAMPAIGN, sink
+from tests.bench.cost import CAMPAIGN, environ, sink
 from tests.bench.figures import Figure
 from tests.bench.people import write_audience, write_exclusions
 from tests.bench.processes import Used, resident_mb, used_by
@@ -22,6 +22,7 @@ message: {{type: text, text: Hello}}
 delivery: {{rate: 50/s, workers: 16}}
 """
 SETTLED_SECONDS = 5.0
+ROUNDS = 3
 
 
 def measure() -> Iterator[Figure]:
@@ -41,11 +42,15 @@ def measure() -> Iterator[Figure]:
             size = sum(file.stat().st_size for file in folder.glob(f"ledger{LARGE}.db*"))
             kept = _planned(folder, LARGE, api)
             yield _ceiling("ledger, MB per 10 M recipients", size / kept * LARGE / 1e6, 350)
-            seconds, megabytes = _send(folder, LARGE, api)
-            yield _ceiling("going on with 10 M, seconds to the first call", seconds, 1.0)
-            yield _ceiling("sending 10 M, MB resident", megabytes, 150)
-            seconds, _ = _send(folder, MODEST, api)
-            yield _ceiling("send of 10,000 rows, seconds to the first call", seconds, 1.0)
+            sent = [_send(folder, LARGE, api) for _ in range(ROUNDS)]
+            yield _ceiling("going on with 10 M, seconds to the first call", min(sent)[0], 1.0)
+            yield _ceiling("sending 10 M, MB resident", max(megabytes for _, megabytes in sent), 150)
+            began = []
+            for _ in range(ROUNDS):
+                for file in folder.glob(f"ledger{MODEST}*"):
+                    file.unlink()
+                began.append(_send(folder, MODEST, api)[0])
+            yield _ceiling("send of 10,000 rows, seconds to the first call", min(began), 1.0)
 
 
 def _ceiling(name: str, value: float, bound: float) -> Figure:
@@ -63,21 +68,12 @@ def _plan(folder: Path, rows: int, api: str) -> Used:
     return used_by([*command, str(folder / f"{rows}.yaml"), str(folder / f"ledger{rows}.db"), api])
 
 
-def _environ(folder: Path, rows: int, api: str) -> dict[str, str]:
-    return {
-        "PATH": os.environ["PATH"],
-        "HOME": str(folder),
-        "CAMPAIGN_LEDGER": str(folder / f"ledger{rows}.db"),
-        "INRO_API_URL": api,
-        "INRO_API_TOKEN": "token-of-the-bench",
-    }
-
-
 def _planned(folder: Path, rows: int, api: str) -> int:
-    import json
-
     done = subprocess.run(
-        [CAMPAIGN, "status", "--json"], env=_environ(folder, rows, api), capture_output=True, check=True
+        [CAMPAIGN, "status", "--json"],
+        env=environ(folder, api, ledger=f"ledger{rows}.db"),
+        capture_output=True,
+        check=True,
     )
     return int(json.loads(done.stdout)["recipients"]["planned"])
 
@@ -87,7 +83,7 @@ def _send(folder: Path, rows: int, api: str) -> tuple[float, float]:
     began = time.monotonic()
     process = subprocess.Popen(
         [CAMPAIGN, "send", str(folder / f"{rows}.yaml"), "--yes"],
-        env=_environ(folder, rows, api),
+        env=environ(folder, api, ledger=f"ledger{rows}.db"),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
     )

@@ -9,12 +9,14 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from itertools import islice
-from typing import BinaryIO
+from typing import BinaryIO, Self
 
 import structlog
 
 from campaigns.audience import AudienceReading, KnownPeople, Recipient, read_audience, stamp
+from campaigns.audience.block import Block
 from campaigns.audience.sources import display_name
+from campaigns.audience.spool import Spool, explained_spooling
 from campaigns.model import Campaign
 from campaigns.plan import Chunk, plan_chunks
 from sender import logs
@@ -109,8 +111,7 @@ async def _plan(order: Order, ledger: Ledger, log: structlog.typing.FilteringBou
 async def _fill(order: Order, draft: Run, ledger: Ledger) -> Plan:
     delivery, audience = order.campaign.delivery, order.campaign.audience
     exclusions = tuple(found for path in audience.exclude if (found := stamp(path)))
-    ties: list[Recipient] = []
-    with KnownPeople() as known, _reading(order, ties.append, known) as reading:
+    with KnownPeople() as known, _Ties() as ties, _reading(order, ties.note, known) as reading:
         if order.only_new:
             await _remember(known, draft, ledger)
         chunks = plan_chunks(reading, identify_by=audience.identify_by, chunk_size=delivery.chunk_size)
@@ -118,8 +119,8 @@ async def _fill(order: Order, draft: Run, ledger: Ledger) -> Plan:
         while batch := await asyncio.to_thread(_take, chunks):
             await ledger.add_chunks(draft.id, planned, batch)
             planned += sum(len(chunk.recipients) for chunk in batch)
-            await _keep_ties(ledger, draft, ties, at_least=TIES_AT_ONCE)
-        await _keep_ties(ledger, draft, ties, at_least=1)
+        for rows in ties.all():
+            await ledger.add_ties(draft.id, rows)
     give_back()
     return Plan(
         audience_fingerprint=reading.fingerprint,
@@ -138,10 +139,36 @@ async def _remember(known: KnownPeople, draft: Run, ledger: Ledger) -> None:
         known.add_ties(rows)
 
 
-async def _keep_ties(ledger: Ledger, draft: Run, ties: list[Recipient], *, at_least: int) -> None:
-    if len(ties) >= at_least:
-        await ledger.add_ties(draft.id, ties)
-        ties.clear()
+class _Ties:
+    """The rows that tie identifiers together, on disk until the reading is over: they may be as many as the kept."""
+
+    def __init__(self) -> None:
+        self._spool = Spool()
+        self._waiting: list[Recipient] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *arguments: object) -> None:
+        self._spool.__exit__(*arguments)
+
+    def note(self, row: Recipient) -> None:
+        """Takes in one row. Raises CampaignError when it can't be written."""
+        waiting = self._waiting
+        if waiting and (len(waiting) == TIES_AT_ONCE or waiting[0].source != row.source):
+            self._flush()
+        waiting.append(row)
+
+    def all(self) -> Iterator[list[Recipient]]:
+        """All rows, some at a time."""
+        self._flush()
+        return (block.recipients() for block in self._spool.blocks())
+
+    def _flush(self) -> None:
+        if self._waiting:
+            with explained_spooling():
+                self._spool.add(Block.of(self._waiting))
+            self._waiting.clear()
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from typing import Any
 import orjson
 
 from campaigns.model import IdentifierKind
+from sender.inro.quotas import QUOTA_HEADERS, quotas
 from sender.outcome import ChunkState, Outcome, Then
 
 # One contact -> singular field, several -> plural (documented).
@@ -26,7 +27,7 @@ SINGULAR = {
 PLURAL = {kind: f"{name}s" for kind, name in SINGULAR.items()}
 REFUSAL_LISTS = ("invalid", "rejected", "not_found", "errors")  # assumed
 REASON_LIMIT = 300
-REPLY_HEADERS = ("content-type", "retry-after", "date", "x-request-id")
+REPLY_HEADERS = ("content-type", "retry-after", "date", "x-request-id", *QUOTA_HEADERS)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -116,6 +117,7 @@ def outcome(answer: Reply | NoReply, addresses: Sequence[int | str]) -> Outcome:
         seconds=answer.seconds,
         request_id=answer.headers.get("x-request-id"),
         batch_task_id=_text(said.get("batch_task_id")),
+        quotas=quotas(answer.headers, _date(answer.headers.get("date", ""))),
     )
 
 

@@ -18,10 +18,11 @@ from sender.inro.account import Account
 from sender.inro.client import InroClient, connect
 from sender.inro.messenger import InroMessenger
 from sender.inro.wire import Content
-from sender.ledger import Ledger, Position, Run
+from sender.ledger import Ledger, Position, Rates, Run
 from sender.listener import Listener
 from sender.outcome import ChunkState, RunState
-from sender.pool import Pool, Watcher
+from sender.pool import Pool
+from sender.ports import Watcher
 from sender.report import Ended, Report, make_report, nothing_left, stranded_notice
 from sender.retry import Policy, Tally
 from sender.settings import Settings
@@ -100,7 +101,7 @@ class Session:
 
     async def _work(self, suppression: Suppression, until: Position | None) -> None:
         self.signals.has_begun = True
-        stranded = await self.ledger.start_session(self.run.id, time.time())
+        stranded = await self.ledger.start_session(self.run.id, time.time(), self._rates)
         report = await self._report()
         if stranded:
             self.view.notice(stranded_notice(stranded))
@@ -146,7 +147,7 @@ class Session:
     async def _pool(
         self, client: InroClient, message: Content, suppression: Suppression, until: Position | None
     ) -> None:
-        throttle = await self._throttle()
+        throttle = Throttle(self._rates.calls)
         self.listener = self._listener(throttle)
         pool = Pool(
             backlog=Backlog(self.ledger, self.run.id, until=until),
@@ -185,7 +186,7 @@ class Session:
     def _listener(self, throttle: Throttle | None) -> Listener:
         async def set_rate(rate: Rate) -> None:
             if throttle:
-                throttle.set_rate(rate, await self._recent_sends(rate))
+                throttle.set_rate(rate)
 
         return Listener(
             run=self.run.name, ledger=self.ledger, log=self.log, on_rate=set_rate, on_notice=self.view.notice
@@ -200,21 +201,11 @@ class Session:
             decided=sum(number for state, number in totals.recipients.items() if state not in undecided),
         )
 
-    async def _throttle(self) -> Throttle:
-        """The account's rate, with what was sent before this session began counted in."""
+    @property
+    def _rates(self) -> Rates:
         delivery = self.campaign.delivery
-        rate = self.options.rate or (Rate.parse(self.run.rate) if self.run.rate else delivery.rate)
-        throttle = Throttle(rate, delivery.recipients)
-        throttle.remember(await self._recent_sends(rate))
-        return throttle
-
-    async def _recent_sends(self, rate: Rate) -> list[tuple[float, int]]:
-        """The account's calls that count for its rates still, as (seconds ago, recipients)."""
-        recipients = self.campaign.delivery.recipients
-        longest = max(rate.period_seconds, recipients.period_seconds if recipients else 0.0)
-        now = time.time()
-        sends = await self.ledger.recent_sends(self.run.account_id, now - longest)
-        return [(now - sent_at, size) for sent_at, size in sends]
+        calls = self.options.rate or (Rate.parse(self.run.rate) if self.run.rate else delivery.rate)
+        return Rates(calls=calls, recipients=delivery.recipients)
 
     @property
     def _policy(self) -> Policy:

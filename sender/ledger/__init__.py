@@ -7,7 +7,22 @@ from typing import Protocol
 
 from campaigns.audience import Recipient, SourceStamp
 from campaigns.plan import Chunk
-from sender.ledger.records import START, Attempt, Call, Command, NewRun, Part, Plan, Position, Run, StoredChunk, Totals
+from sender.ledger.records import (
+    START,
+    Attempt,
+    Call,
+    Clock,
+    Command,
+    Later,
+    NewRun,
+    Part,
+    Plan,
+    Position,
+    Rates,
+    Run,
+    StoredChunk,
+    Totals,
+)  # fmt: skip
 from sender.ledger.sqlite import SqliteLedger
 from sender.outcome import ChunkState, Lever, Outcome, RunState
 
@@ -49,8 +64,11 @@ class Ledger(Protocol):
 
     # sending
 
-    async def start_session(self, run_id: int, now: float) -> int:
-        """Marks the run as running; what was left `sending` becomes `unknown`. Returns how many recipients."""
+    async def start_session(self, run_id: int, now: float, rates: Rates | None = None) -> int:
+        """Marks the run as running; what was left `sending` becomes `unknown`. Returns how many recipients.
+
+        Until the session ends, `rates` bind every claim of the account, of whichever run and sender.
+        """
 
     async def end_session(self, run_id: int, state: RunState, reason: str, now: float) -> int:
         """Marks the run as ended in `state`; what is still `sending` becomes `unknown`. Returns how many recipients."""
@@ -73,8 +91,14 @@ class Ledger(Protocol):
     async def load(self, chunk_id: int) -> StoredChunk:
         """The chunk with its recipients."""
 
-    async def claim(self, chunk: StoredChunk, now: float) -> Attempt | None:
-        """Notes durably that the chunk is being sent; None when it is pending no more."""
+    async def claim(self, chunk: StoredChunk, clock: Clock) -> Attempt | Later | None:
+        """Notes durably that the chunk is being sent, at the moment when that is noted.
+
+        None when it is pending no more. Later when the account has no room for it, and nothing was done.
+        """
+
+    async def pause(self, run_id: int, until: float) -> None:
+        """No claim of the run's account before that time, by whichever sender."""
 
     async def settle(self, attempt: Attempt, outcome: Outcome, now: float) -> None:
         """Records what became of a call."""
@@ -102,8 +126,8 @@ class Ledger(Protocol):
     async def keep_sources(self, run_id: int, audience_spec: str, stamps: Iterable[SourceStamp]) -> None:
         """Remembers the CSVs as they were last read, and the audience section that they were read by."""
 
-    async def recent_sends(self, account_id: int, since: float) -> list[tuple[float, int]]:
-        """Time and number of recipients of the account's calls since then, oldest first."""
+    async def last_call_of(self, account_id: int) -> float | None:
+        """When the account's last call began, whichever run it was for."""
 
     async def media_url(self, account_id: int, sha256: str) -> str | None:
         """Where a file of that content was uploaded to."""
@@ -155,12 +179,15 @@ __all__ = [
     "START",
     "Attempt",
     "Call",
+    "Clock",
     "Command",
+    "Later",
     "Ledger",
     "NewRun",
     "Part",
     "Plan",
     "Position",
+    "Rates",
     "Run",
     "StoredChunk",
     "Totals",

@@ -1,11 +1,14 @@
 """What the ledger keeps, as frozen values."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from campaigns.audience import Recipient, SourceStamp
-from campaigns.model import IdentifierKind
+from campaigns.model import IdentifierKind, Rate
 from sender.outcome import ChunkState, Lever, RunState
+
+Clock = Callable[[], float]
+"""Gives seconds since 1970, such as `time.time`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -110,12 +113,40 @@ class StoredChunk:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Rates:
+    """How fast a run is sent at most.
+
+    calls       calls of its whole account in any such period
+    recipients  recipients in any such period, None for no bound of their own
+    """
+
+    calls: Rate
+    recipients: Rate | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Attempt:
-    """One call, durably noted before its first byte leaves."""
+    """One call, durably noted before its first byte leaves.
+
+    courtesy_seconds  for how long its sender lets the account's other senders come first; 0 when there are none
+    """
 
     id: int
     chunk_id: int
     number: int
+    courtesy_seconds: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Later:
+    """A call that was not claimed: its account's rates have no room for it yet.
+
+    seconds    when to ask again
+    is_paused  whether that is because the API asked the account to wait
+    """
+
+    seconds: float
+    is_paused: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -10,9 +10,24 @@ import apsw
 
 from campaigns.audience import Recipient, SourceStamp, tied_keys
 from campaigns.plan import Chunk
-from sender.ledger import calls, database, levers
+from sender.ledger import arbiter, calls, database, levers
 from sender.ledger.packing import pack, unpack
-from sender.ledger.records import START, Attempt, Call, Command, NewRun, Part, Plan, Position, Run, StoredChunk, Totals
+from sender.ledger.records import (
+    START,
+    Attempt,
+    Call,
+    Clock,
+    Command,
+    Later,
+    NewRun,
+    Part,
+    Plan,
+    Position,
+    Rates,
+    Run,
+    StoredChunk,
+    Totals,
+)  # fmt: skip
 from sender.ledger.rows import (
     CHUNK,
     COMMAND,
@@ -28,6 +43,7 @@ from sender.ledger.rows import (
     load_chunk,
     run_of,
 )
+from sender.ledger.totals import totals
 from sender.ledger.writer import Writer
 from sender.outcome import ChunkState, Lever, Outcome, RunState
 
@@ -150,8 +166,8 @@ class SqliteLedger:
 
     # sending
 
-    async def start_session(self, run_id: int, now: float) -> int:
-        return await self._writer.run(lambda connection: calls.start_session(connection, run_id, now))
+    async def start_session(self, run_id: int, now: float, rates: Rates | None = None) -> int:
+        return await self._writer.run(lambda connection: calls.start_session(connection, run_id, now, rates))
 
     async def end_session(self, run_id: int, state: RunState, reason: str, now: float) -> int:
         return await self._writer.run(lambda connection: calls.end_session(connection, run_id, state, reason, now))
@@ -180,8 +196,11 @@ class SqliteLedger:
     async def load(self, chunk_id: int) -> StoredChunk:
         return await self._writer.run(lambda connection: load_chunk(connection, chunk_id), writes=False)
 
-    async def claim(self, chunk: StoredChunk, now: float) -> Attempt | None:
-        return await self._writer.run(lambda connection: calls.claim(connection, chunk.id, now))
+    async def claim(self, chunk: StoredChunk, clock: Clock) -> Attempt | Later | None:
+        return await self._writer.run(lambda connection: calls.claim(connection, self.path, chunk.id, clock()))
+
+    async def pause(self, run_id: int, until: float) -> None:
+        await self._writer.run(lambda connection: arbiter.pause(connection, run_id, until))
 
     async def settle(self, attempt: Attempt, outcome: Outcome, now: float) -> None:
         await self._writer.run(lambda connection: calls.settle(connection, attempt, outcome, now))
@@ -204,9 +223,9 @@ class SqliteLedger:
         statement = "update run set audience_spec = ?, sources = ? where id = ?"
         await self._write(statement, audience_spec, as_stamps(stamps), run_id)
 
-    async def recent_sends(self, account_id: int, since: float) -> list[tuple[float, int]]:
-        query = "select sent_at, recipients from attempt where account_id = ? and sent_at > ? order by sent_at"
-        return await self._read(query, account_id, since)
+    async def last_call_of(self, account_id: int) -> Any:
+        query = "select max(sent_at) from attempt where account_id = ?"
+        return (await self._read(query, account_id))[0][0]
 
     async def media_url(self, account_id: int, sha256: str) -> str | None:
         query = "select url from media_file where account_id = ? and sha256 = ?"
@@ -240,34 +259,7 @@ class SqliteLedger:
     # looking
 
     async def totals(self, run_id: int) -> Totals:
-        def work(connection: apsw.Connection) -> Totals:
-            states = fetch(
-                connection,
-                """
-                select state, count(*), sum(size), sum(not_found_count) from chunk
-                where run_id = ? and state <> 'split' group by state
-                """,
-                run_id,
-            )
-            sent = fetch(
-                connection,
-                """
-                select count(*), coalesce(sum(number > 1), 0), coalesce(sum(attempt.status = 429), 0)
-                from attempt join chunk on chunk.id = chunk_id where run_id = ?
-                """,
-                run_id,
-            )
-            attempts, retried, rate_limited = sent[0]
-            return Totals(
-                chunks={ChunkState(state): chunks for state, chunks, _, _ in states},
-                recipients={ChunkState(state): recipients for state, _, recipients, _ in states},
-                not_found=sum(not_found for *_, not_found in states),
-                attempts=attempts,
-                retried=retried,
-                rate_limited=rate_limited,
-            )
-
-        return await self._writer.run(work, writes=False)
+        return await self._writer.run(lambda connection: totals(connection, run_id), writes=False)
 
     async def calls(self, run_id: int) -> list[Call]:
         return [

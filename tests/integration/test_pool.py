@@ -15,14 +15,14 @@ from campaigns.model import Rate
 from sender.backlog import Backlog
 from sender.errors import LedgerError
 from sender.inro.wire import Request
-from sender.ledger import Attempt, Ledger, Part, Run, StoredChunk, open_ledger
+from sender.ledger import Attempt, Clock, Ledger, Part, Run, StoredChunk, open_ledger
 from sender.ledger.writer import Writer
 from sender.outcome import ChunkState, Outcome, RunState, Then
 from sender.pool import Pool
 from sender.retry import Policy, Tally
 from sender.throttle import Throttle
 from tests import clock
-from tests.integration.plans import NOW, pending, sealed_run
+from tests.integration.plans import NOW, at, pending, sealed_run
 
 ACCEPTED = Outcome(chunk=ChunkState.ACCEPTED, status=202)
 UNREACHED = Outcome(chunk=ChunkState.PENDING, then=Then.BACK_OFF, reason="no connection")
@@ -562,7 +562,7 @@ async def test_a_ledger_that_can_not_record_cancels_every_call(path: Path, ledge
 
 async def test_a_claim_that_fails_sends_nothing(path: Path, ledger: Ledger) -> None:
     class Full(Faulty):
-        async def claim(self, chunk: StoredChunk, now: float) -> Attempt | None:
+        async def claim(self, chunk: StoredChunk, clock: Clock) -> Attempt | None:
             raise LedgerError("the disk is full")
 
     faulty: Any = Full(ledger)
@@ -610,7 +610,7 @@ async def test_a_chunk_that_was_split_meanwhile_is_sent_by_its_parts(path: Path,
 async def test_a_chunk_that_somebody_else_claimed_is_left_to_them(path: Path, ledger: Ledger) -> None:
     async def claim_the_last(chunk: StoredChunk) -> None:
         if chunk.first == 0:
-            await ledger.claim((await desk.pending())[-1], NOW)
+            await ledger.claim((await desk.pending())[-1], at(NOW))
 
     desk = await a_desk(path, ledger, [1] * 4, Api(on_call=claim_the_last), workers=1)
 

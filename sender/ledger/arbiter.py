@@ -32,7 +32,7 @@ _LEASES = """
 """
 _PACE = """
     select paused_until,
-        coalesce((select next_at from attempt where account_id = account.id order by sent_at desc limit 1), 0)
+        coalesce((select slot_at from attempt where account_id = account.id order by sent_at desc limit 1), 0)
     from account where id = ?
 """
 _UNDER_WAY = """
@@ -69,12 +69,12 @@ class Verdict:
     """How a call stands to its account's rates.
 
     later             when to ask again; None when it may leave now
-    next_at           when the account's next call is due after it; None when nothing binds it
+    slot_at           its place in the account's even schedule, None when nothing binds it
     courtesy_seconds  for how long its sender lets others of the account come first
     """
 
     later: Later | None = None
-    next_at: float | None = None
+    slot_at: float | None = None
     courtesy_seconds: float = 0.0
 
 
@@ -102,17 +102,17 @@ def judge(
         return Verdict()
     # An operator's pause may last for days: meanwhile a run binds nobody but itself.
     rates = [rates for leased, _, is_held_back, *rates in leases if leased == run_id or not is_held_back]
-    ((paused_until, due_at),) = fetch(connection, _PACE, account_id)
+    step = max(period / calls for calls, period, *_ in rates)
+    ((paused_until, last_slot_at),) = fetch(connection, _PACE, account_id)
     if paused_until > now:
         return Verdict(Later(seconds=min(paused_until - now, ASK_AGAIN_SECONDS), is_paused=True))
-    waits = [due_at - CATCH_UP_SECONDS - now]
+    waits = [last_slot_at + step - CATCH_UP_SECONDS - now]
     waits += [_wait_seconds(connection, account_id, bound, (1, recipients), now) for bound in _bounds(rates)]
     if (seconds := max(waits)) > 0:
         return Verdict(Later(seconds=min(seconds + MARGIN_SECONDS, ASK_AGAIN_SECONDS)))
-    step = max(period / calls for calls, period, *_ in rates)
-    next_at = max(now, due_at) + step
-    turn = max(0.0, next_at - CATCH_UP_SECONDS - now) + min(step / 2, COURTESY_SECONDS)
-    return Verdict(next_at=next_at, courtesy_seconds=turn if len(rates) > 1 else 0.0)
+    slot_at = max(now, last_slot_at + step)
+    turn = max(0.0, slot_at + step - CATCH_UP_SECONDS - now) + min(step / 2, COURTESY_SECONDS)
+    return Verdict(slot_at=slot_at, courtesy_seconds=turn if len(rates) > 1 else 0.0)
 
 
 def take_lease(connection: apsw.Connection, run_id: int, rates: Rates) -> None:

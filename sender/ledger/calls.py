@@ -69,8 +69,8 @@ def claim(connection: apsw.Connection, ledger: Path, chunk_id: int, now: float) 
         return verdict.later
     connection.execute("update chunk set state = 'sending', attempts = ? where id = ?", (number, chunk_id))
     connection.execute(
-        "insert into attempt (chunk_id, account_id, number, recipients, sent_at, next_at) values (?, ?, ?, ?, ?, ?)",
-        (chunk_id, account_id, number, size, now, verdict.next_at),
+        "insert into attempt (chunk_id, account_id, number, recipients, sent_at, slot_at) values (?, ?, ?, ?, ?, ?)",
+        (chunk_id, account_id, number, size, now, verdict.slot_at),
     )
     attempt_id = connection.last_insert_rowid()
     return Attempt(id=attempt_id, chunk_id=chunk_id, number=number, courtesy_seconds=verdict.courtesy_seconds)

@@ -13,7 +13,7 @@ create table lease (
 ) strict;
 create index lease_by_account on lease (account_id);
 
-alter table attempt add column next_at real;              -- when the account's next call is due, paced evenly
+alter table attempt add column slot_at real;              -- its place in the account's even schedule
 alter table attempt add column ended_at real;             -- null while it is under way; never earlier than the last one's
 alter table attempt add column calls_ended integer;       -- how many of the account's calls had ended then, this one included
 alter table attempt add column recipients_ended integer;  -- the same in recipients: two rows tell what lies between them

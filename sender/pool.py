@@ -146,6 +146,7 @@ class Pool:
             claimed = await self._ledger.claim(parcel.chunk, time.time)
             if isinstance(claimed, Attempt):
                 self._throttle.let_others_first(claimed.courtesy_seconds)
+                await asyncio.sleep(max(permit.moment - time.monotonic(), claimed.sent_at - time.time()))
                 return await self._call(parcel, claimed, permit)
             self._throttle.give_back(permit)
             if claimed:

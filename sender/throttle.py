@@ -29,6 +29,7 @@ from sender.outcome import TOO_MANY_REQUESTS, Outcome
 from sender.pace import Pace
 
 CATCH_UP_SECONDS = 0.1
+LEAD_SECONDS = 0.02  # a permit comes so much before its moment at most: a durable claim takes 1 to 10 ms
 MARGIN_SECONDS = 0.001  # asyncio-throttle frees a place only after the period, not at its end
 
 
@@ -57,7 +58,7 @@ class _Window(Throttler):
 
 @dataclass(frozen=True, slots=True)
 class Permit:
-    """A call that may leave: when that was, and the window in which it has its place."""
+    """A call that may leave: its moment, at most LEAD_SECONDS ahead, and the window in which it has its place."""
 
     moment: float
     window: _Window
@@ -86,11 +87,11 @@ class Throttle:
         return self._pace.per_second(time.monotonic()) / self.rate.per_second
 
     async def acquire(self) -> Permit:
-        """Returns when a call may leave. Those that wait are served in order."""
+        """Returns when a call may be claimed, to leave at the permit's moment. Those that wait are served in order."""
         async with self._turn:
-            while (wait := self._wait_seconds(time.monotonic())) > 0:
-                await self._sleep(wait)
-            return self._take(time.monotonic())
+            while (wait := self._wait_seconds(time.monotonic())) > LEAD_SECONDS:
+                await self._sleep(wait - LEAD_SECONDS / 2)
+            return self._take(time.monotonic() + max(0.0, wait))
 
     async def answered(self, permit: Permit, outcome: Outcome) -> None:
         """The call has ended, however it did; its place is free one period from now."""
@@ -141,12 +142,13 @@ class Throttle:
         places = ceil(self._pace.per_second(now) * self.rate.period_seconds - 1e-9)
         return max(held_until - now, due - now, self._window.wait_seconds(max(1, places), now))
 
-    def _take(self, now: float) -> Permit:
-        """Takes the slot that is due; a pause and what the ledger deferred are not caught up."""
-        due = now if self._slot is None else self._slot + self._pace.step_seconds(now)
-        self._slot = max(due, now - CATCH_UP_SECONDS, min(now, max(self._paused_until, self._deferred_until)))
+    def _take(self, moment: float) -> Permit:
+        """Takes the slot that is due then; a pause and what the ledger deferred are not caught up."""
+        due = moment if self._slot is None else self._slot + self._pace.step_seconds(moment)
+        held_until = max(self._paused_until, self._deferred_until)
+        self._slot = max(due, moment - CATCH_UP_SECONDS, min(moment, held_until))
         self._window.under_way += 1
-        return Permit(moment=now, window=self._window)
+        return Permit(moment=moment, window=self._window)
 
     async def _sleep(self, seconds: float) -> None:
         """Sleeps so long, or until something has changed."""

@@ -45,6 +45,7 @@ class LimitedApi:
     async def call(self, throttle: Throttle, permit: Permit) -> None:
         """One call, and what the pool does after it."""
         on_its_way = self.rtt_seconds / 2
+        await asyncio.sleep(max(0.0, permit.moment - time.monotonic()))
         await asyncio.sleep(on_its_way + self._dice.uniform(0, self.jitter_seconds))
         wait_seconds = self._take()
         await asyncio.sleep(on_its_way)

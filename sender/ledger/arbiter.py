@@ -22,9 +22,9 @@ from sender.ledger.records import Later, Rates
 from sender.ledger.rows import fetch
 
 CATCH_UP_SECONDS = 0.12  # of the even pace: a sender's own 0.1 s, and the way from its clock reading to ours
+LEAD_SECONDS = 0.02  # a claim is made so much ahead at most: the commit takes its time, and the call waits for the rest
 COURTESY_SECONDS = 0.05
 ASK_AGAIN_SECONDS = 60.0  # others may have ended, or ask for another rate
-MARGIN_SECONDS = 0.001
 
 _LEASES = """
     select run_id, name, held, calls, period_seconds, recipients, recipients_period_seconds
@@ -68,12 +68,14 @@ _OPEN = """
 class Verdict:
     """How a call stands to its account's rates.
 
-    later             when to ask again; None when it may leave now
+    later             when to ask again; None when it may leave
+    leaves_at         when it may leave
     slot_at           its place in the account's even schedule, None when nothing binds it
     courtesy_seconds  for how long its sender lets others of the account come first
     """
 
     later: Later | None = None
+    leaves_at: float = 0.0
     slot_at: float | None = None
     courtesy_seconds: float = 0.0
 
@@ -99,7 +101,7 @@ def judge(
     if others and _bury(connection, ledger, others, now):
         return judge(connection, ledger, run_id, account_id, recipients, now)
     if len(others) == len(leases):
-        return Verdict()
+        return Verdict(leaves_at=now)
     # An operator's pause may last for days: meanwhile a run binds nobody but itself.
     rates = [rates for leased, _, is_held_back, *rates in leases if leased == run_id or not is_held_back]
     step = max(period / calls for calls, period, *_ in rates)
@@ -108,11 +110,12 @@ def judge(
         return Verdict(Later(seconds=min(paused_until - now, ASK_AGAIN_SECONDS), is_paused=True))
     waits = [last_slot_at + step - CATCH_UP_SECONDS - now]
     waits += [_wait_seconds(connection, account_id, bound, (1, recipients), now) for bound in _bounds(rates)]
-    if (seconds := max(waits)) > 0:
-        return Verdict(Later(seconds=min(seconds + MARGIN_SECONDS, ASK_AGAIN_SECONDS)))
-    slot_at = max(now, last_slot_at + step)
+    if (seconds := max(waits)) > LEAD_SECONDS:
+        return Verdict(Later(seconds=min(seconds, ASK_AGAIN_SECONDS)))
+    leaves_at = now + max(0.0, seconds)
+    slot_at = max(leaves_at, last_slot_at + step)
     turn = max(0.0, slot_at + step - CATCH_UP_SECONDS - now) + min(step / 2, COURTESY_SECONDS)
-    return Verdict(slot_at=slot_at, courtesy_seconds=turn if len(rates) > 1 else 0.0)
+    return Verdict(leaves_at=leaves_at, slot_at=slot_at, courtesy_seconds=turn if len(rates) > 1 else 0.0)
 
 
 def take_lease(connection: apsw.Connection, run_id: int, rates: Rates) -> None:

@@ -70,10 +70,15 @@ def claim(connection: apsw.Connection, ledger: Path, chunk_id: int, now: float) 
     connection.execute("update chunk set state = 'sending', attempts = ? where id = ?", (number, chunk_id))
     connection.execute(
         "insert into attempt (chunk_id, account_id, number, recipients, sent_at, slot_at) values (?, ?, ?, ?, ?, ?)",
-        (chunk_id, account_id, number, size, now, verdict.slot_at),
+        (chunk_id, account_id, number, size, verdict.leaves_at, verdict.slot_at),
     )
-    attempt_id = connection.last_insert_rowid()
-    return Attempt(id=attempt_id, chunk_id=chunk_id, number=number, courtesy_seconds=verdict.courtesy_seconds)
+    return Attempt(
+        id=connection.last_insert_rowid(),
+        chunk_id=chunk_id,
+        number=number,
+        sent_at=verdict.leaves_at,
+        courtesy_seconds=verdict.courtesy_seconds,
+    )
 
 
 def settle(connection: apsw.Connection, attempt: Attempt, outcome: Outcome, now: float) -> None:

@@ -128,12 +128,14 @@ class Rates:
 class Attempt:
     """One call, durably noted before its first byte leaves.
 
+    sent_at           when it may leave, a moment ahead perhaps
     courtesy_seconds  for how long its sender lets the account's other senders come first; 0 when there are none
     """
 
     id: int
     chunk_id: int
     number: int
+    sent_at: float
     courtesy_seconds: float = 0.0
 
 

@@ -35,11 +35,18 @@ def most_in_a_window(moments: Sequence[float], seconds: float) -> int:
     return max((bisect_left(found, at + seconds - ULP_SECONDS, n) - n for n, at in enumerate(found)), default=0)
 
 
+async def leave(throttle: Throttle) -> Permit:
+    """A permit, at its moment."""
+    permit = await throttle.acquire()
+    await asyncio.sleep(max(0.0, permit.moment - time.monotonic()))
+    return permit
+
+
 async def sent(throttle: Throttle, calls: int) -> list[float]:
     """When each of so many calls left that were all asked for at once, and answered at once."""
     moments = []
     for _ in range(calls):
-        permit = await throttle.acquire()
+        permit = await leave(throttle)
         moments.append(permit.moment)
         await throttle.answered(permit, ACCEPTED)
     return moments
@@ -81,7 +88,7 @@ async def arrivals_of(rate: Rate, story: Sequence[Event], dice: random.Random) -
     throttle, arrivals = Throttle(rate), list[float]()
 
     async def call(seconds: float) -> None:
-        permit = await throttle.acquire()
+        permit = await leave(throttle)
         before, after = dice.uniform(0, seconds / 2), dice.uniform(0, seconds / 2)
         await asyncio.sleep(before)
         arrivals.append(time.monotonic())
@@ -146,7 +153,7 @@ def test_a_machine_that_wakes_late_loses_nothing(late_seconds: float) -> None:
         throttle, dice = Throttle(Rate(count=20, period_seconds=1.0)), random.Random(1)
         began = time.monotonic()
         for _ in range(200):
-            permit = await throttle.acquire()
+            permit = await leave(throttle)
             await throttle.answered(permit, ACCEPTED)
             await asyncio.sleep(dice.choice([0, 0, late_seconds]))
         return 199 / (time.monotonic() - began)
@@ -251,7 +258,7 @@ def test_who_waits_is_served_in_order() -> None:
     throttle, served = Throttle(Rate(count=5, period_seconds=1.0)), list[int]()
 
     async def worker(number: int) -> None:
-        permit = await throttle.acquire()
+        permit = await leave(throttle)
         served.append(number)
         await asyncio.sleep(0.3 * (number % 3))
         await throttle.answered(permit, ACCEPTED)
@@ -275,8 +282,8 @@ def test_who_gives_up_waiting_uses_nothing_and_holds_nobody() -> None:
         began = time.monotonic()
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(4):
-                await throttle.acquire()
-        await throttle.acquire()
+                await leave(throttle)
+        await leave(throttle)
         return time.monotonic() - began
 
     assert clock.run(story()) == pytest.approx(10, abs=0.01)
@@ -299,10 +306,10 @@ def test_a_call_under_way_holds_its_place_however_long_it_takes() -> None:
     throttle = Throttle(Rate(count=1, period_seconds=1.0))
 
     async def story() -> float:
-        first = await throttle.acquire()
+        first = await leave(throttle)
         began = time.monotonic()
         asyncio.get_running_loop().call_later(25, lambda: asyncio.ensure_future(throttle.answered(first, ACCEPTED)))
-        await throttle.acquire()
+        await leave(throttle)
         return time.monotonic() - began
 
     assert clock.run(story()) == pytest.approx(26, abs=0.01)
@@ -312,7 +319,7 @@ def test_a_pause_holds_everyone_even_those_who_wait_already() -> None:
     throttle, moments = Throttle(Rate(count=2, period_seconds=1.0)), list[float]()
 
     async def worker() -> None:
-        permit = await throttle.acquire()
+        permit = await leave(throttle)
         moments.append(time.monotonic())
         await throttle.answered(permit, ACCEPTED)
 
@@ -336,7 +343,7 @@ def test_a_shorter_pause_does_not_end_a_longer_one() -> None:
         began = time.monotonic()
         throttle.pause(60)
         throttle.pause(1)
-        await throttle.acquire()
+        await leave(throttle)
         return time.monotonic() - began
 
     assert clock.run(story()) == pytest.approx(60, abs=0.01)
@@ -402,7 +409,7 @@ def test_a_faster_rate_reaches_those_who_wait_already(deferred: float) -> None:
         began = time.monotonic()
         await sent(throttle, 1)
         throttle.defer(deferred)
-        waiting = asyncio.create_task(throttle.acquire())
+        waiting = asyncio.create_task(leave(throttle))
         await asyncio.sleep(10)
         throttle.set_rate(Rate(count=5, period_seconds=1.0))
         await waiting
@@ -415,7 +422,7 @@ def test_an_answer_to_a_call_from_before_the_rate_changed_counts_for_nothing_now
     throttle = Throttle(Rate(count=1, period_seconds=3600.0))
 
     async def story() -> float:
-        early = await throttle.acquire()
+        early = await leave(throttle)
         throttle.set_rate(Rate(count=1, period_seconds=5.0))
         await throttle.answered(early, ACCEPTED)
         began = time.monotonic()
@@ -430,11 +437,11 @@ def test_whatever_was_answered_the_place_is_free_one_period_later(outcome: Outco
     throttle = Throttle(Rate(count=1, period_seconds=10.0))
 
     async def story() -> float:
-        permit: Permit = await throttle.acquire()
+        permit: Permit = await leave(throttle)
         await asyncio.sleep(2)
         await throttle.answered(permit, outcome)
         began = time.monotonic()
-        await throttle.acquire()
+        await leave(throttle)
         return time.monotonic() - began
 
     assert clock.run(story()) == pytest.approx(10, abs=0.01)
@@ -450,7 +457,7 @@ def test_waiting_wakes_the_process_once_a_call_however_many_workers_wait() -> No
         return look(now)
 
     async def worker() -> None:
-        await throttle.answered(await throttle.acquire(), ACCEPTED)
+        await throttle.answered(await leave(throttle), ACCEPTED)
 
     async def story() -> None:
         with pytest.MonkeyPatch.context() as patch:

@@ -106,12 +106,11 @@ def judge(
     rates = [rates for leased, _, is_held_back, *rates in leases if leased == run_id or not is_held_back]
     step = max(period / calls for calls, period, *_ in rates)
     ((paused_until, last_slot_at),) = fetch(connection, _PACE, account_id)
-    if paused_until > now:
-        return Verdict(Later(seconds=min(paused_until - now, ASK_AGAIN_SECONDS), is_paused=True))
-    waits = [last_slot_at + step - CATCH_UP_SECONDS - now]
+    pause = paused_until - now
+    waits = [pause, last_slot_at + step - CATCH_UP_SECONDS - now]
     waits += [_wait_seconds(connection, account_id, bound, (1, recipients), now) for bound in _bounds(rates)]
     if (seconds := max(waits)) > LEAD_SECONDS:
-        return Verdict(Later(seconds=min(seconds, ASK_AGAIN_SECONDS)))
+        return Verdict(Later(seconds=min(seconds, ASK_AGAIN_SECONDS), is_paused=seconds == pause))
     leaves_at = now + max(0.0, seconds)
     slot_at = max(leaves_at, last_slot_at + step)
     turn = max(0.0, slot_at + step - CATCH_UP_SECONDS - now) + min(step / 2, COURTESY_SECONDS)

@@ -403,3 +403,36 @@ def test_every_question_is_answered_from_an_index(office: Office) -> None:
     for statement, bindings in asked.items():
         plan = [row[3] for row in office.connection.execute(f"explain query plan {statement}", bindings)]
         assert not [step for step in plan if "SCAN attempt" in step or "SCAN chunk" in step], statement
+
+
+def test_a_ledger_from_before_counts_the_calls_that_it_knows(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    old = apsw.Connection(str(path))
+    for number, sql in database.migrations():
+        if number < 3:
+            old.execute(sql)
+    old.pragma("user_version", 2)
+    old.execute("insert into account (id, origin, label) values (1, 'sandbox', 'default')")
+    old.execute(
+        """
+        insert into run (id, name, key, campaign, account_id, state, message_fingerprint, created_at)
+        values (1, 'run0', 'key', 'run0', 1, 'interrupted', '', 0)
+        """
+    )
+    insert_chunk(old, 1, None, IdentifierKind.USERNAME, Part(recipients=people(0, 1), first=0))
+    for seconds_ago, seconds in ((90, 1), (50, 5), (30, None), (20, 1)):
+        values = (NOW - seconds_ago, seconds)
+        old.execute("insert into attempt values (null, 1, 1, 1, 1, ?, ?, 202, 'accepted', '')", values)
+    old.close()
+
+    connection = database.connect(path)
+    try:
+        office = Office(path, connection, names={1: "run0"})
+        office.start(1, "4/min")
+        moments = office.send(1, 3)
+        office.kill(1)
+    finally:
+        connection.close()
+
+    # Of the four, the first is out of the window; the one whose end is not known counts from its beginning.
+    assert moments == pytest.approx([NOW, NOW + 15, NOW + 30], abs=0.2)

@@ -666,6 +666,30 @@ def test_a_call_that_is_put_back_after_a_429_does_not_leave_together_with_the_ne
     tell(story, path)
 
 
+def test_a_single_recipient_who_is_tried_waits_for_the_account_s_room_like_everybody(path: Path) -> None:
+    async def story(path: Path, ledger: Ledger) -> None:
+        busy = 2
+
+        class Busy(Faulty):
+            async def claim(self, chunk: StoredChunk, clock: Clock) -> Attempt | Later | None:
+                nonlocal busy
+                busy -= chunk.size == 1
+                if chunk.size == 1 and busy >= 0:
+                    return Later(seconds=7)
+                return await ledger.claim(chunk, clock)
+
+        through: Any = Busy(ledger)
+        desk = await a_desk(path, ledger, [5] * 6, Api([DOUBTFUL] * 3), workers=2, through=through)
+        began = time.monotonic()
+        await desk.pool.run()
+
+        assert time.monotonic() - began >= 13.9
+        names = [name for request in desk.api.requests for name in request.body.split()]
+        assert len(names) == len(set(names)) == 30
+
+    tell(story, path)
+
+
 def test_a_slow_disk_lets_no_calls_leave_together(path: Path) -> None:
     async def story(path: Path, ledger: Ledger) -> None:
         class Slow(Faulty):

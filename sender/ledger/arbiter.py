@@ -30,34 +30,26 @@ _LEASES = """
     select run_id, name, held, calls, period_seconds, recipients, recipients_period_seconds
     from lease join run on run.id = run_id where lease.account_id = ?
 """
-_PACE = """
-    select paused_until,
-        coalesce((select slot_at from attempt where account_id = account.id order by sent_at desc limit 1), 0)
-    from account where id = ?
-"""
-_UNDER_WAY = """
-    select count(*), coalesce(sum(recipients), 0) from attempt where account_id = ? and ended_at is null
+_STATE = """
+    select paused_until, (select slot_at from attempt where account_id = ?1 order by sent_at desc limit 1),
+        under_way.calls, under_way.recipients, newest.calls_ended, newest.recipients_ended
+    from account
+        join (select count(*) as calls, coalesce(sum(recipients), 0) as recipients
+              from attempt where account_id = ?1 and ended_at is null) as under_way
+        left join (select calls_ended, recipients_ended from attempt where account_id = ?1 and ended_at is not null
+                   order by ended_at desc, calls_ended desc limit 1) as newest
+    where account.id = ?1
 """
 _NEWEST = """
-    select calls_ended, recipients_ended from attempt
+    select ended_at, calls_ended, recipients_ended from attempt
     where account_id = ? and ended_at is not null order by ended_at desc, calls_ended desc limit 1
 """
 _OLDEST = """
     select calls_ended - 1, recipients_ended - recipients from attempt
     where account_id = ? and ended_at > ? order by ended_at, calls_ended limit 1
 """
-_END = """
-    update attempt set ended_at = max(?, coalesce(newest.at, 0)), calls_ended = coalesce(newest.calls, 0) + 1,
-        recipients_ended = coalesce(newest.total, 0) + recipients
-    from (select 1) left join (
-        select ended_at as at, calls_ended as calls, recipients_ended as total from attempt
-        where account_id = (select account_id from attempt where id = ?) and ended_at is not null
-        order by ended_at desc, calls_ended desc limit 1
-    ) as newest
-    where id = ? and attempt.ended_at is null
-"""
 _OPEN = """
-    select attempt.id from run
+    select attempt.id, attempt.account_id from run
         join attempt on attempt.account_id = run.account_id and attempt.ended_at is null
         join chunk on chunk.id = chunk_id and chunk.run_id = run.id
     where run.id = ?
@@ -105,10 +97,11 @@ def judge(
     # An operator's pause may last for days: meanwhile a run binds nobody but itself.
     rates = [rates for leased, _, is_held_back, *rates in leases if leased == run_id or not is_held_back]
     step = max(period / calls for calls, period, *_ in rates)
-    ((paused_until, last_slot_at),) = fetch(connection, _PACE, account_id)
-    pause = paused_until - now
+    ((paused_until, last_slot_at, *state),) = fetch(connection, _STATE, account_id)
+    pause, last_slot_at = paused_until - now, last_slot_at or 0.0
+    under_way, ended = (state[0] + 1, state[1] + recipients), (state[2] or 0, state[3] or 0)
     waits = [pause, last_slot_at + step - CATCH_UP_SECONDS - now]
-    waits += [_wait_seconds(connection, account_id, bound, (1, recipients), now) for bound in _bounds(rates)]
+    waits += [_wait_seconds(connection, account_id, bound, under_way, ended, now) for bound in _bounds(rates)]
     if (seconds := max(waits)) > LEAD_SECONDS:
         return Verdict(Later(seconds=min(seconds, ASK_AGAIN_SECONDS), is_paused=seconds == pause))
     leaves_at = now + max(0.0, seconds)
@@ -134,13 +127,18 @@ def change_lease(connection: apsw.Connection, run_id: int, calls: Rate) -> None:
 def release(connection: apsw.Connection, run_id: int, now: float) -> None:
     """The run has no sender any more: its lease ends, and so do the calls of which nobody will tell the end."""
     connection.execute("delete from lease where run_id = ?", (run_id,))
-    for (attempt_id,) in fetch(connection, _OPEN, run_id):
-        end(connection, attempt_id, now)
+    for attempt_id, account_id in fetch(connection, _OPEN, run_id):
+        statement = "update attempt set ended_at = ?, calls_ended = ?, recipients_ended = ? + recipients where id = ?"
+        connection.execute(statement, (*ending(connection, account_id, now), attempt_id))
 
 
-def end(connection: apsw.Connection, attempt_id: int, now: float) -> None:
-    """Notes that a call has ended, and goes on with the account's running totals; a second time changes nothing."""
-    connection.execute(_END, (now, attempt_id, attempt_id))
+def ending(connection: apsw.Connection, account_id: int, now: float) -> tuple[float, int, int]:
+    """For a call of the account that ends now: when that is, which one it is, and the recipients of those before it."""
+    newest = fetch(connection, _NEWEST, account_id)
+    if not newest:
+        return now, 1, 0
+    ended_at, calls, recipients = newest[0]
+    return max(now, ended_at), calls + 1, recipients  # the order of the ends is that of their numbers, always
 
 
 def pause(connection: apsw.Connection, run_id: int, until: float) -> None:
@@ -165,21 +163,23 @@ def _bounds(rates: list[list[Any]]) -> set[_Bound]:
 
 
 def _wait_seconds(
-    connection: apsw.Connection, account_id: int, bound: _Bound, weights: tuple[int, int], now: float
+    connection: apsw.Connection,
+    account_id: int,
+    bound: _Bound,
+    under_way: tuple[int, int],
+    ended: tuple[int, int],
+    now: float,
 ) -> float:
-    """Until the window has room for one call more, or its recipients; a period when a call has to end first."""
-    since = now - bound.period_seconds
-    held: int = fetch(connection, _UNDER_WAY, account_id)[0][bound.column]
-    before = 0
-    if oldest := fetch(connection, _OLDEST, account_id, since):
-        before = oldest[0][bound.column]
-        held += fetch(connection, _NEWEST, account_id)[0][bound.column] - before
-    excess = held + weights[bound.column] - bound.count
+    """Until a window has room for all that is under way, the new call included; a period when a call must end first."""
+    since, column = now - bound.period_seconds, bound.column
+    oldest = fetch(connection, _OLDEST, account_id, since)
+    before = oldest[0][column] if oldest else ended[column]
+    excess = under_way[column] + ended[column] - before - bound.count
     if excess <= 0:
         return 0.0
     freed = f"""
-        select ended_at from attempt where account_id = ? and ended_at > ? and {_TOTALS[bound.column]} >= ?
+        select ended_at from attempt where account_id = ? and ended_at > ? and {_TOTALS[column]} >= ?
         order by ended_at, calls_ended limit 1
     """
-    ended = fetch(connection, freed, account_id, since, before + excess)
-    return float(ended[0][0] - since) if ended else bound.period_seconds
+    found = fetch(connection, freed, account_id, since, before + excess)
+    return float(found[0][0] - since) if found else bound.period_seconds

@@ -75,6 +75,7 @@ def claim(connection: apsw.Connection, ledger: Path, chunk_id: int, now: float) 
     return Attempt(
         id=connection.last_insert_rowid(),
         chunk_id=chunk_id,
+        account_id=account_id,
         number=number,
         sent_at=verdict.leaves_at,
         courtesy_seconds=verdict.courtesy_seconds,
@@ -203,11 +204,15 @@ def _opted_out(connection: apsw.Connection, chunk_id: int) -> list[int]:
 def _end_attempt(connection: apsw.Connection, attempt: Attempt, outcome: Outcome, now: float) -> None:
     is_again = outcome.chunk is ChunkState.PENDING and outcome.then is not Then.GO_ON
     result = outcome.then if is_again else outcome.chunk
+    ending = arbiter.ending(connection, attempt.account_id, now)
     connection.execute(
-        "update attempt set seconds = ?, status = ?, result = ?, reason = ? where id = ?",
-        (outcome.seconds, outcome.status, result, outcome.reason, attempt.id),
+        """
+        update attempt set seconds = ?, status = ?, result = ?, reason = ?, ended_at = ?, calls_ended = ?,
+            recipients_ended = ? + recipients
+        where id = ?
+        """,
+        (outcome.seconds, outcome.status, result, outcome.reason, *ending, attempt.id),
     )
-    arbiter.end(connection, attempt.id, now)
 
 
 def _strand(connection: apsw.Connection, run_id: int, reason: str, now: float) -> int:

@@ -134,6 +134,7 @@ class Attempt:
 
     id: int
     chunk_id: int
+    account_id: int
     number: int
     sent_at: float
     courtesy_seconds: float = 0.0

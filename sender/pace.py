@@ -26,6 +26,7 @@ PLATEAU_CALLS: Final = 200
 PLATEAU_PAUSES: Final = 20
 PROBE: Final = 0.4  # of the plateau: after it, the time in which the rate doubles
 WHOLE_SECOND: Final = 1.0
+NEW: Final = 1.2
 
 
 class Pace:
@@ -38,7 +39,7 @@ class Pace:
         self._accepted: deque[float] = deque()
         self._accepted_since = 0
         self._since: float | None = None  # the last refusal, or the first answer
-        self._resumed_at = 0.0
+        self._resumed_at = float("-inf")
         self._refused_at = float("-inf")
         self._found: float | None = None  # calls a second that were accepted when it was refused; None: all of them
         self._plateau_seconds = PLATEAU_SECONDS
@@ -81,7 +82,7 @@ class Pace:
         speed = self.per_second(now)
         is_single = self.is_single(now)
         self._forget(now)
-        measured = len(self._accepted) / self._measure_seconds
+        measured = self._measured(now)
         if measured < FULL * speed and self._found is None and not is_single:
             self._single_until = now + pause_seconds + self._single_seconds
             self._single_seconds *= 2
@@ -91,6 +92,7 @@ class Pace:
             found = measured if measured < FULL * speed else DEBT * self._with_pauses(now)
             self._ease(found, speed, now, pause_seconds)
         self._refused_at = self._since = now
+        self._resumed_at = now + pause_seconds
         self._accepted_since = 0
 
     def heed(self, quotas: tuple[Quota, ...], under_way: int) -> float:
@@ -101,7 +103,11 @@ class Pace:
     def _ease(self, found: float, speed: float, now: float, pause_seconds: float) -> None:
         self._found = max(self._asked * FLOOR, speed / 2, min(found, speed))
         self._plateau_seconds = max(PLATEAU_SECONDS, PLATEAU_CALLS / self._found, PLATEAU_PAUSES * pause_seconds)
-        self._resumed_at = now + pause_seconds
+
+    def _measured(self, now: float) -> float:
+        """What was accepted a second just now; of what began only then everything, however late its answers came."""
+        is_new = now - self._resumed_at <= NEW * self._measure_seconds
+        return max(len(self._accepted), self._accepted_since if is_new else 0) / self._measure_seconds
 
     def _with_pauses(self, now: float) -> float:
         """What was accepted a second since the last refusal: a bucket fills in the pause, so that counts, too."""

@@ -29,7 +29,7 @@ from sender.outcome import TOO_MANY_REQUESTS, Outcome
 from sender.pace import Pace
 
 CATCH_UP_SECONDS = 0.1
-LEAD_SECONDS = 0.02  # a permit comes so much before its moment at most: a durable claim takes 1 to 10 ms
+LEAD_SECONDS = 0.04  # a permit comes so much before its moment at most: a busy machine takes 10 ms to wake and claim
 MARGIN_SECONDS = 0.001  # asyncio-throttle frees a place only after the period, not at its end
 
 

@@ -22,7 +22,7 @@ from sender.ledger.records import Later, Rates
 from sender.ledger.rows import fetch
 
 CATCH_UP_SECONDS = 0.12  # of the even pace: a sender's own 0.1 s, and the way from its clock reading to ours
-LEAD_SECONDS = 0.02  # a claim is made so much ahead at most: the commit takes its time, and the call waits for the rest
+LEAD_SECONDS = 0.05  # a claim is made so much ahead at most: the commit takes its time, and the call waits for the rest
 COURTESY_SECONDS = 0.05
 ASK_AGAIN_SECONDS = 60.0  # others may have ended, or ask for another rate
 

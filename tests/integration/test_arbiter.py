@@ -101,8 +101,8 @@ class Office:
                 assert claimed.seconds > 0
                 self.now += claimed.seconds
                 continue
-            moments.append(self.now)
-            self.now += seconds
+            moments.append(claimed.sent_at)
+            self.now = claimed.sent_at + seconds
             self.settle(self.made[-1])
         return moments
 

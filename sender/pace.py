@@ -4,9 +4,9 @@ After CUBIC (RFC 9438): a 429 takes the rate to a bit below what was accepted un
 slower, towards that, stays about there, and then ever faster, to find what may have been given back. A 429 costs a
 pause, so it comes once in 200 calls and a twentieth of the time at most.
 
-Two servers answer 429 to a rate that they do allow: one without any burst, to which two calls came too close, and one
-whose limit is lower than what we were told. The first refusal that cuts a window short is taken for the former: one
-call at a time from then on, each a step after the last one's answer. When that is refused, too, it is the latter.
+A refusal before a window is full has one of two causes: a limit that is lower than we were told, or no burst at all,
+so that two calls came too close for the server. The first one is taken for the latter: one call at a time from then
+on, each a step after the last one's answer. When that is refused, too, it was the former.
 
 Its weakness: one at a time costs a round trip for each call, much of the rate of a server that is far away.
 """
@@ -17,16 +17,17 @@ from typing import Final
 from campaigns.model import Rate
 from sender.outcome import Quota
 
-FULL: Final = 0.9  # of the rate: whether a window was used, as far as the clock between us and the server lets tell
+FULL: Final = 0.9  # of the rate: a window with so much in it was full, as far as can be told from here
+NEW: Final = 1.2  # of a window: answers come late, so what was let through in one may take a little longer to get here
 START: Final = 0.95  # of what was accepted
-DEBT: Final = 1.05  # what was accepted with the pauses in it is a bit below what may be
+DEBT: Final = 1.05  # what was accepted, pauses included, is a bit below what may be where a pause fills no bucket
 FLOOR: Final = 1 / 32  # of the rate asked for
+# Until more is tried: the longest of these, so that 429s and their pauses stay few. What is given back is found in 30 s.
 PLATEAU_SECONDS: Final = 20.0
 PLATEAU_CALLS: Final = 200
 PLATEAU_PAUSES: Final = 20
 PROBE: Final = 0.4  # of the plateau: after it, the time in which the rate doubles
 WHOLE_SECOND: Final = 1.0
-NEW: Final = 1.2
 
 
 class Pace:

@@ -22,7 +22,7 @@ NEW: Final = 1.2  # of a window: answers come late, so what was let through in o
 START: Final = 0.95  # of what was accepted
 DEBT: Final = 1.05  # what was accepted, pauses included, is a bit below what may be where a pause fills no bucket
 FLOOR: Final = 1 / 32  # of the rate asked for
-# Until more is tried: the longest of these, so that 429s and their pauses stay few. What is given back is found in 30 s.
+# Until more is tried: the longest of these. 429s and their pauses stay few, and what is given back is found in 30 s.
 PLATEAU_SECONDS: Final = 20.0
 PLATEAU_CALLS: Final = 200
 PLATEAU_PAUSES: Final = 20

@@ -70,6 +70,7 @@ class Throttle:
     def __init__(self, rate: Rate) -> None:
         self._turn = asyncio.Lock()
         self._changed = asyncio.Event()
+        self._needs_an_answer = False
         self._paused_until = -inf
         self._deferred_until = -inf
         self._courteous_until = -inf
@@ -103,7 +104,8 @@ class Throttle:
             self._pace.accepted(now)
         if outcome.quotas:
             self.pause(self._pace.heed(outcome.quotas, self._window.under_way))
-        self._changed.set()
+        if self._needs_an_answer:
+            self._changed.set()
 
     def give_back(self, permit: Permit) -> None:
         """The call was not made: its place is free at once."""
@@ -153,6 +155,7 @@ class Throttle:
     async def _sleep(self, seconds: float) -> None:
         """Sleeps so long, or until something has changed."""
         self._changed.clear()
+        self._needs_an_answer = seconds == inf
         with suppress(TimeoutError):
             async with asyncio.timeout(None if seconds == inf else seconds):
                 await self._changed.wait()

@@ -100,3 +100,9 @@ class Outcome:
     request_id: str | None = None
     batch_task_id: str | None = None
     quotas: tuple[Quota, ...] = ()
+
+    @property
+    def result(self) -> "ChunkState | Then":
+        """The one word for the call itself: what its chunk became, or why it is made again."""
+        is_again = self.chunk is ChunkState.PENDING and self.then is not Then.GO_ON
+        return self.then if is_again else self.chunk

@@ -16,6 +16,7 @@ import structlog
 
 from sender import logs
 from sender.backlog import Backlog
+from sender.gate import Gate
 from sender.halving import decided, parts_of_refused
 from sender.inro.wire import Request
 from sender.ledger import Attempt, Later, Ledger, Part, StoredChunk
@@ -42,7 +43,7 @@ class _Parcel:
 
 
 class Pool:
-    """Sends what is pending of one run. `run` once; the other methods from signal handlers and operators' levers."""
+    """Sends what is pending of one run. `run` once; `stop` from signal handlers and operators' levers."""
 
     def __init__(
         self,
@@ -55,6 +56,7 @@ class Pool:
         tally: Tally,
         workers: int,
         watcher: Watcher,
+        gate: Gate,
         log: structlog.typing.FilteringBoundLogger,
     ) -> None:
         self._backlog = backlog
@@ -64,12 +66,11 @@ class Pool:
         self._policy = policy
         self._tally = tally
         self._watcher = watcher
+        self._gate = gate
         self._log = log
         self._free = asyncio.Semaphore(workers)
         self._in_flight = 0
         self._settled = asyncio.Event()
-        self._unheld = asyncio.Event()
-        self._unheld.set()
         self._returned: deque[_Parcel] = deque()
         self._history = History()
         self._doubt: _Doubt | None = None
@@ -93,25 +94,17 @@ class Pool:
         if self._dispatcher:
             self._dispatcher.cancel()
 
-    def hold(self) -> None:
-        """Takes no further chunk before `release`."""
-        self._unheld.clear()
-
-    def release(self) -> None:
-        """Goes on after `hold`."""
-        self._unheld.set()
-
     async def _dispatch(self, workers: asyncio.TaskGroup) -> None:
         while True:
             await self._free.acquire()
             parcel = await self._next()
             if parcel is None:
                 return
-            await self._unheld.wait()
+            await self._until_open()
             permit = await self._throttle.acquire()
             if self._is_stopped:  # by this very task, which no await has told yet
                 return
-            if self._doubt is None and self._unheld.is_set():
+            if self._doubt is None and self._gate.is_open:
                 self._start(workers, parcel, permit)
                 continue
             self._throttle.give_back(permit)
@@ -119,6 +112,15 @@ class Pool:
             self._free.release()
             if self._doubt is not None:
                 await self._settle_doubt(workers)
+
+    async def _until_open(self) -> None:
+        if self._gate.is_open:
+            return
+        closed_at = time.monotonic()
+        await self._gate.opened()
+        # While nothing might be tried, nothing failed either.
+        since = self._history.failing_since + time.monotonic() - closed_at
+        self._history = replace(self._history, failing_since=since)
 
     async def _next(self) -> _Parcel | None:
         """The next pending chunk; None when none is left and no call under way can bring one back."""
@@ -250,6 +252,7 @@ class Pool:
 
     async def _until_answering(self) -> None:
         while True:
+            await self._until_open()
             permit = await self._throttle.acquire()
             outcome = await self._messenger.probe()
             await self._throttle.answered(permit, outcome)
@@ -269,10 +272,10 @@ class Pool:
         if chunk is None:
             return None
         while True:
-            await self._unheld.wait()
+            await self._until_open()
             await self._free.acquire()
             permit = await self._throttle.acquire()
-            if not self._unheld.is_set():
+            if not self._gate.is_open:
                 self._throttle.give_back(permit)
                 self._free.release()
                 continue

@@ -1,6 +1,15 @@
 """What a campaign is: frozen values, checked when they are made."""
 
-from campaigns.model.campaign import Audience, Campaign, CampaignKeys, Delivery, IdentifierKind, Notify, YamlPath
+from campaigns.model.campaign import (
+    Audience,
+    Campaign,
+    CampaignKeys,
+    Delivery,
+    IdentifierKind,
+    Notify,
+    Transport,
+    YamlPath,
+)
 from campaigns.model.fields import STANDARD_INPUT
 from campaigns.model.messages import (
     MAX_TEXT_BYTES,
@@ -34,6 +43,7 @@ __all__ = [
     "Seconds",
     "ShareMessage",
     "TextMessage",
+    "Transport",
     "VideoMessage",
     "Weekday",
     "Window",

@@ -11,17 +11,20 @@ from campaigns.audience import Recipient
 from sender.ledger import arbiter
 from sender.ledger.records import Attempt, Later, Part, Rates, StoredChunk
 from sender.ledger.rows import as_json, fetch, fetch_one, insert_chunk, load_chunk
-from sender.outcome import ChunkState, Outcome, RunState, Then
+from sender.outcome import ChunkState, Outcome, RunState
 
 EXCLUDED = "excluded"
 
 
 def start_session(connection: apsw.Connection, run_id: int, now: float, rates: Rates | None) -> int:
     """Marks a run as running; returns how many recipients a sender that died has left in doubt."""
+    rate = str(rates.calls) if rates else None
+    connection.execute("insert into session (run_id, started_at, rate) values (?, ?, ?)", (run_id, now, rate))
     # A sender that died left its start behind: its session lasted until its last call.
     connection.execute(
         """
         update run set state = case held when 1 then 'paused' else 'running' end, ended_at = null, reason = '',
+            paused_until = null,
             elapsed_seconds = elapsed_seconds + max(0, coalesce(
                 (select max(sent_at + coalesce(seconds, 0)) from attempt join chunk on chunk.id = chunk_id
                  where run_id = run.id) - session_started_at, 0)),
@@ -40,12 +43,15 @@ def end_session(connection: apsw.Connection, run_id: int, state: RunState, reaso
     """Marks a run as ended; returns how many recipients are in doubt because their call was cut off."""
     connection.execute(
         """
-        update run set state = ?, reason = ?, ended_at = ?, session_started_at = null,
+        update run set reason = case when ? = '' and state = 'cancelled' then reason else ? end,
+            state = ?, ended_at = ?, session_started_at = null,
             elapsed_seconds = elapsed_seconds + max(0, ? - coalesce(session_started_at, ?))
         where id = ?
         """,
-        (state, reason, now, now, now, run_id),
+        (reason, reason, state, now, now, now, run_id),
     )
+    last = "select id from session where run_id = ? order by started_at desc, id desc limit 1"
+    connection.execute(f"update session set ended_at = ? where id = ({last}) and ended_at is null", (now, run_id))
     return _strand(connection, run_id, "the sender was stopped before the reply came", now)
 
 
@@ -172,10 +178,11 @@ def screen(connection: apsw.Connection, chunk_id: int, now: float) -> int:
 
     Those are the ones that were excluded while it was not pending, or everybody when the run was cancelled meanwhile.
     """
-    run_state = "select run.state from run join chunk on run.id = run_id where chunk.id = ?"
-    if fetch(connection, run_state, chunk_id)[0][0] == RunState.CANCELLED:
-        statement = "update chunk set state = 'cancelled', reason = 'cancelled', decided_at = ? where id = ?"
-        connection.execute(statement, (now, chunk_id))
+    query = "select run.state, run.reason from run join chunk on run.id = run_id where chunk.id = ?"
+    [(run_state, why)] = fetch(connection, query, chunk_id)
+    if run_state == RunState.CANCELLED:
+        statement = "update chunk set state = 'cancelled', reason = ?, decided_at = ? where id = ?"
+        connection.execute(statement, (why or "cancelled", now, chunk_id))
         return fetch_one(connection, "select size from chunk where id = ?", chunk_id)
     chunk = load_chunk(connection, chunk_id)
     kept, out = without_opted_out(connection, chunk)
@@ -202,8 +209,6 @@ def _opted_out(connection: apsw.Connection, chunk_id: int) -> list[int]:
 
 
 def _end_attempt(connection: apsw.Connection, attempt: Attempt, outcome: Outcome, now: float) -> None:
-    is_again = outcome.chunk is ChunkState.PENDING and outcome.then is not Then.GO_ON
-    result = outcome.then if is_again else outcome.chunk
     ending = arbiter.ending(connection, attempt.account_id, now)
     connection.execute(
         """
@@ -211,7 +216,7 @@ def _end_attempt(connection: apsw.Connection, attempt: Attempt, outcome: Outcome
             recipients_ended = ? + recipients
         where id = ?
         """,
-        (outcome.seconds, outcome.status, result, outcome.reason, *ending, attempt.id),
+        (outcome.seconds, outcome.status, outcome.result, outcome.reason, *ending, attempt.id),
     )
 
 

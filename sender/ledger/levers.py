@@ -23,7 +23,10 @@ def obey(connection: apsw.Connection, command: Command, now: float) -> int:
 
 def _pause(connection: apsw.Connection, command: Command, _now: float) -> int:
     connection.execute(
-        "update run set held = 1, state = 'paused' where id = ? and state not in ('completed', 'cancelled')",
+        """
+        update run set held = 1, reason = case state when 'scheduled' then '' else reason end, state = 'paused'
+        where id = ? and state not in ('completed', 'cancelled')
+        """,
         (command.run_id,),
     )
     return 0
@@ -44,9 +47,10 @@ def _resume(connection: apsw.Connection, command: Command, _now: float) -> int:
 
 
 def _cancel(connection: apsw.Connection, command: Command, now: float) -> int:
-    changed = _move(connection, command, now, ChunkState.PENDING, ChunkState.CANCELLED, f"cancelled by {command.user}")
-    statement = "update run set held = 0, state = 'cancelled' where id = ? and state <> 'completed'"
-    connection.execute(statement, (command.run_id,))
+    reason = f"cancelled by {command.user}"
+    changed = _move(connection, command, now, ChunkState.PENDING, ChunkState.CANCELLED, reason)
+    statement = "update run set held = 0, state = 'cancelled', reason = ? where id = ? and state <> 'completed'"
+    connection.execute(statement, (reason, command.run_id))
     return changed
 
 

@@ -4,6 +4,7 @@ The kernel frees it at the moment its holder dies, however it dies, so a restart
 """
 
 import fcntl
+import glob
 import os
 import socket
 import time
@@ -87,6 +88,13 @@ def holder(ledger: Path, run: str) -> Holder | None:
         return _holder(descriptor)
     finally:
         os.close(descriptor)
+
+
+def lock_files(ledger: Path) -> dict[str, Path]:
+    """The lock file of every run that was ever sent, by the run's name."""
+    prefix, suffix = f"{ledger.name}-", ".lock"
+    files = sorted(ledger.parent.glob(f"{glob.escape(prefix)}*{suffix}"))
+    return {file.name.removeprefix(prefix).removesuffix(suffix): file for file in files}
 
 
 def _lock_file(ledger: Path, run: str) -> Path:

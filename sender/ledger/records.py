@@ -58,6 +58,9 @@ class Run:
     reason: str
     rate: str | None = None
     held: bool = False
+    rate_asked: str | None = None
+    paused_until: float | None = None
+    pause_reason: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -165,6 +168,17 @@ class Call:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Failure:
+    """A call that did not go well: when its reply came, and what came of it: rejected, unknown, or stop."""
+
+    chunk_id: int
+    at: float
+    recipients: int
+    result: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Part:
     """One part of a chunk that is split: its recipients, and the state that it starts in."""
 
@@ -193,3 +207,64 @@ class Totals:
     attempts: int = 0
     retried: int = 0
     rate_limited: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StoredSession:
+    """The time that one sender worked on a run.
+
+    started_at  when it began
+    ended_at    when it ended, or its last call did, if its sender died; None when it has made no call yet
+    rate        the calls in a period that were asked for at its start; None where nobody noted it
+    is_open     whether it lasts still, for all that the ledger knows
+    """
+
+    started_at: float
+    ended_at: float | None
+    rate: str | None
+    is_open: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Bucket:
+    """The calls that began in one stretch of time, at one place in it; `accepted` and `rate_limited` are among them."""
+
+    stretch: int
+    place: int
+    calls: int
+    accepted: int
+    rate_limited: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Span:
+    """A time from one moment to another."""
+
+    start: float
+    end: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Latency:
+    """How long calls took: how many are known to have ended, and the seconds by percent."""
+
+    calls: int
+    seconds: Mapping[int, float]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reason:
+    """Why recipients or calls were not accepted.
+
+    state       what became of the recipients; pending for calls that were repeated
+    words       the API's words or ours; None for the sum of the rarer ones
+    recipients  recipients that are in this state for this reason now
+    calls       calls that were answered so
+    reasons     how many reasons this is the sum of
+    """
+
+    state: ChunkState
+    words: str | None
+    recipients: int
+    calls: int
+    reasons: int = 1

@@ -1,7 +1,7 @@
 """The ledger on SQLite: the statements, each a method."""
 
 import secrets
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,10 @@ import apsw
 from campaigns.audience import Recipient, SourceStamp, tied_keys
 from campaigns.plan import Chunk
 from sender.ledger import arbiter, calls, database, levers
+from sender.ledger.looking import Looking
 from sender.ledger.packing import pack, unpack
 from sender.ledger.records import (
-    START,
     Attempt,
-    Call,
     Clock,
     Command,
     Later,
@@ -26,12 +25,10 @@ from sender.ledger.records import (
     Rates,
     Run,
     StoredChunk,
-    Totals,
-)  # fmt: skip
+)
 from sender.ledger.rows import (
     CHUNK,
     COMMAND,
-    LAST_CALLS,
     RUN,
     as_json,
     as_stamps,
@@ -40,20 +37,18 @@ from sender.ledger.rows import (
     fetch,
     fetch_one,
     insert_chunk,
-    load_chunk,
     run_of,
 )
-from sender.ledger.totals import totals
 from sender.ledger.writer import Writer
-from sender.outcome import ChunkState, Lever, Outcome, RunState
+from sender.outcome import Lever, Outcome, RunState
 
 
-class SqliteLedger:
+class SqliteLedger(Looking):
     """See `sender.ledger.Ledger` for what each method promises."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, on_commit: Callable[[float], None] | None = None) -> None:
         self.path = path
-        self._writer = Writer(partial(database.connect, path), path)
+        super().__init__(Writer(partial(database.connect, path), path, on_commit))
 
     async def start(self) -> None:
         """Opens the file. Raises LedgerError."""
@@ -172,6 +167,10 @@ class SqliteLedger:
     async def end_session(self, run_id: int, state: RunState, reason: str, now: float) -> int:
         return await self._writer.run(lambda connection: calls.end_session(connection, run_id, state, reason, now))
 
+    async def mark(self, run_id: int, state: RunState, reason: str) -> None:
+        statement = "update run set state = ?, reason = ? where id = ? and state in ('running', 'scheduled')"
+        await self._write(statement, state, reason, run_id)
+
     async def strand(self, run_id: int, now: float) -> int:
         return await self._writer.run(lambda connection: calls.strand(connection, run_id, now))
 
@@ -192,9 +191,6 @@ class SqliteLedger:
     async def leaves(self, run_id: int) -> list[StoredChunk]:
         query = f"{CHUNK} where run_id = ? and state <> 'split' order by first, id"
         return [chunk_of(row) for row in await self._read(query, run_id)]
-
-    async def load(self, chunk_id: int) -> StoredChunk:
-        return await self._writer.run(lambda connection: load_chunk(connection, chunk_id), writes=False)
 
     async def claim(self, chunk: StoredChunk, clock: Clock) -> Attempt | Later | None:
         return await self._writer.run(lambda connection: calls.claim(connection, self.path, chunk.id, clock()))
@@ -227,6 +223,12 @@ class SqliteLedger:
         query = "select max(sent_at) from attempt where account_id = ?"
         return (await self._read(query, account_id))[0][0]
 
+    async def note_rate(self, run_id: int, rate: str) -> None:
+        await self._write("update run set rate_asked = ? where id = ?", rate, run_id)
+
+    async def note_pause(self, run_id: int, until: float, reason: str) -> None:
+        await self._write("update run set paused_until = ?, pause_reason = ? where id = ?", until, reason, run_id)
+
     async def media_url(self, account_id: int, sha256: str) -> str | None:
         query = "select url from media_file where account_id = ? and sha256 = ?"
         rows = await self._read(query, account_id, sha256)
@@ -255,38 +257,3 @@ class SqliteLedger:
 
     async def obey(self, command: Command, now: float) -> int:
         return await self._writer.run(lambda connection: levers.obey(connection, command, now))
-
-    # looking
-
-    async def totals(self, run_id: int) -> Totals:
-        return await self._writer.run(lambda connection: totals(connection, run_id), writes=False)
-
-    async def calls(self, run_id: int) -> list[Call]:
-        return [
-            Call(
-                chunk_id=chunk_id,
-                state=ChunkState(state),
-                recipients=size,
-                sent_at=sent_at,
-                reason=reason,
-                batch_task_id=batch_task_id,
-            )
-            for chunk_id, state, size, sent_at, reason, batch_task_id in await self._read(LAST_CALLS, run_id)
-        ]
-
-    async def chunks(self, run_id: int, states: Iterable[ChunkState]) -> AsyncGenerator[StoredChunk]:
-        wanted = as_json([*states])
-        query = f"""{CHUNK} where run_id = ? and state <> 'split' and state in (select value from json_each(?))
-            and (first, id) > (?, ?) order by first, id limit 200"""
-        after = START
-        while rows := await self._read(query, run_id, wanted, *after):
-            for row in rows:
-                chunk = await self.load(row[0])
-                after = chunk.position
-                yield chunk
-
-    async def _read(self, query: str, *values: Any) -> list[Any]:
-        return await self._writer.run(lambda connection: connection.execute(query, values).fetchall(), writes=False)
-
-    async def _write(self, statement: str, *values: Any) -> None:
-        await self._writer.run(lambda connection: connection.execute(statement, values).fetchall())

@@ -15,6 +15,7 @@ from pydantic import SecretStr
 from campaigns.model import IdentifierKind, Rate
 from campaigns.plan import Chunk
 from sender.backlog import Backlog
+from sender.gate import Gate
 from sender.inro.client import connect
 from sender.inro.messenger import InroMessenger
 from sender.inro.wire import Content, Request
@@ -117,6 +118,7 @@ async def send(
                     tally=Tally(accepted=1, decided=1),
                     workers=workers,
                     watcher=_Nobody(),
+                    gate=Gate(),
                     log=QUIET,
                 )
                 asyncio.get_running_loop().call_later(seconds, pool.stop)

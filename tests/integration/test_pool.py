@@ -14,6 +14,7 @@ import structlog
 from campaigns.model import Rate
 from sender.backlog import Backlog
 from sender.errors import LedgerError
+from sender.gate import Gate
 from sender.inro.wire import Request
 from sender.ledger import Attempt, Clock, Later, Ledger, Part, Rates, Run, StoredChunk, open_ledger
 from sender.ledger.lock import run_lock
@@ -131,6 +132,7 @@ async def a_desk(
     tally: Tally | None = None,
     through: Ledger | None = None,
     name: str = "spring",
+    gate: Gate | None = None,
 ) -> Desk:
     run = await sealed_run(ledger, sizes, name)
     await ledger.start_session(run.id, NOW)
@@ -144,6 +146,7 @@ async def a_desk(
         tally=tally or Tally(accepted=1, decided=1),
         workers=workers,
         watcher=audience,
+        gate=gate or Gate(),
         log=structlog.get_logger(),
     )
     return Desk(path, ledger, run, api, audience, pool)
@@ -501,14 +504,15 @@ async def test_a_stop_during_the_trial_of_one_recipient_lets_it_finish(path: Pat
 async def test_what_is_held_takes_no_chunk_before_it_is_released(path: Path, ledger: Ledger) -> None:
     async def hold(chunk: StoredChunk) -> None:
         if chunk.first == 0:
-            desk.pool.hold()
+            gate.hold()
             asyncio.get_running_loop().call_later(0.05, release)
 
     def release() -> None:
         assert desk.api.order == [0]
-        desk.pool.release()
+        gate.release()
 
-    desk = await a_desk(path, ledger, [1] * 4, Api(on_call=hold), workers=1)
+    gate = Gate()
+    desk = await a_desk(path, ledger, [1] * 4, Api(on_call=hold), workers=1, gate=gate)
 
     await desk.pool.run()
 

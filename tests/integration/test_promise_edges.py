@@ -13,6 +13,7 @@ from campaigns.audience import Recipient
 from campaigns.model import Audience, IdentifierKind, Rate
 from campaigns.plan import Chunk
 from sender.backlog import Backlog
+from sender.gate import Gate
 from sender.halving import cut
 from sender.ledger import Ledger, Part, Run, StoredChunk, open_ledger
 from sender.outcome import ChunkState, Lever, Outcome
@@ -67,6 +68,7 @@ def a_pool(ledger: Ledger, run: Run, api: FaultyApi, *, workers: int = 1) -> Poo
         tally=Tally(),
         workers=workers,
         watcher=Nobody(),
+        gate=Gate(),
         log=SILENT,
     )
 

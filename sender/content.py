@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -16,9 +17,11 @@ from campaigns.media import MediaFile, check_media, open_media
 from campaigns.model import Campaign, MediaMessage, ShareMessage, TextMessage
 from sender import logs
 from sender.errors import InputError, SendingStopped
-from sender.inro.account import Account
 from sender.inro.wire import Content, FilePart
-from sender.ledger import Ledger
+
+if TYPE_CHECKING:  # a plan needs neither
+    from sender.inro.account import Account
+    from sender.ledger import Ledger
 
 
 def message_file(campaign: Campaign) -> MediaFile | None:
@@ -66,8 +69,8 @@ class ContentMaker:
     text_field   the API's field for a text message
     """
 
-    account: Account
-    ledger: Ledger
+    account: "Account"
+    ledger: "Ledger"
     account_id: int
     text_field: str
     log: structlog.typing.FilteringBoundLogger

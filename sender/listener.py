@@ -8,6 +8,7 @@ import structlog
 
 from campaigns.model import Rate
 from sender import logs
+from sender.gate import Gate
 from sender.ledger import Command, Ledger
 from sender.outcome import Lever
 from sender.pool import Pool
@@ -48,20 +49,20 @@ class Listener:
             run = await self._ledger.find_run(self._run) or run
         self.is_held = run.held
 
-    async def listen(self, pool: Pool, max_wait_seconds: float) -> None:
-        """Steers the pool by what is asked, until it is cancelled; a pause longer than the patience stops the run."""
+    async def listen(self, pool: Pool, gate: Gate, max_wait_seconds: float) -> None:
+        """Steers pool and gate by what is asked, until cancelled; a pause longer than the patience stops the run."""
         held_since: float | None = None
         while True:
             await self.obey()
             if self.is_cancelled:
                 pool.stop()
             if self.is_held:
-                pool.hold()
+                gate.hold()
                 held_since = held_since or time.monotonic()
                 if time.monotonic() - held_since > max_wait_seconds:
                     pool.stop(f"it is paused still: `campaign resume {self._run}` lifts that; then start it again")
             else:
-                pool.release()
+                gate.release()
                 held_since = None
             await asyncio.sleep(LISTEN_SECONDS)
 
@@ -70,7 +71,8 @@ class Listener:
         self._log.info(
             logs.LEVER_OBEYED, lever=command.lever, argument=command.argument, user=command.user, recipients=changed
         )
-        self._on_notice(f"{command.user} asked for {command.lever.replace('_', ' ')} {command.argument}".rstrip())
+        asked = f"{command.lever} {command.argument}".strip().replace("_", " ")
+        self._on_notice(f"{asked[0].upper()}{asked[1:]}, asked by {command.user}.")
         if command.lever is Lever.RATE:
             await self._on_rate(Rate.parse(command.argument))
         self.is_cancelled = self.is_cancelled or command.lever is Lever.CANCEL

@@ -17,6 +17,8 @@ from sender.errors import InputError
 from sender.outcome import ChunkState, Outcome
 
 RUN_STARTED: Final = "run.started"
+RUN_WAITING: Final = "run.waiting"
+RUN_GOES_ON: Final = "run.goes_on"
 RUN_STOPPING: Final = "run.stopping"
 RUN_FINISHED: Final = "run.finished"
 NOTICE: Final = "notice"
@@ -38,17 +40,29 @@ ACCOUNT_PAUSED: Final = "account.paused"
 API_ILL: Final = "api.ill"
 API_WELL: Final = "api.well"
 LEVER_OBEYED: Final = "lever.obeyed"
+NOTIFY_SENT: Final = "notify.sent"
+NOTIFY_FAILED: Final = "notify.failed"
+SCHEDULE_STARTED: Final = "schedule.started"
+SCHEDULE_BAD_FILE: Final = "schedule.bad_file"
+SCHEDULE_FAULT: Final = "schedule.fault"
+SCHEDULE_DUE: Final = "schedule.due"
+SCHEDULE_SENT: Final = "schedule.sent"
+SCHEDULE_STOPPING: Final = "schedule.stopping"
+SCHEDULE_ENDED: Final = "schedule.ended"
 
 LEVELS: Final = ("debug", "info", "warning", "error")
 FORMATS: Final = ("json", "console")
 
 
-def configure(environ: Mapping[str, str], *, is_terminal: bool) -> None:
-    """Sets structlog up: JSON lines at `info`, or on a terminal coloured lines at `warning`, beside the progress bar.
+def configure(environ: Mapping[str, str], *, is_terminal: bool, is_quiet: bool | None = None) -> None:
+    """Sets structlog up: JSON lines, or coloured ones on a terminal; from `info` on, or `warning` when quiet.
+
+    Quiet is what shows a progress bar, which is everything on a terminal, unless told otherwise.
 
     Raises InputError when CAMPAIGN_LOG_LEVEL or CAMPAIGN_LOG_FORMAT is none of those above.
     """
-    level = _choice(environ, "CAMPAIGN_LOG_LEVEL", LEVELS, "warning" if is_terminal else "info")
+    is_quiet = is_terminal if is_quiet is None else is_quiet
+    level = _choice(environ, "CAMPAIGN_LOG_LEVEL", LEVELS, "warning" if is_quiet else "info")
     form = _choice(environ, "CAMPAIGN_LOG_FORMAT", FORMATS, "console" if is_terminal else "json")
     renderer: Any = structlog.processors.JSONRenderer(serializer=_serialize)
     if form == "console":

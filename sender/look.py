@@ -18,7 +18,7 @@ from sender.tables import REPORT_HEADER, csv_line, report_lines
 async def run_report(ledger: Path, name: str | None) -> tuple[Report, Holder | None]:
     """What is true of a run now, and who sends it; without a name, of the newest. Raises InputError for no such run."""
     async with existing_run(ledger, name) as (opened, run):
-        return await _report(ledger, opened, run), holder(ledger, run.name)
+        return await report_now(ledger, opened, run.name)
 
 
 async def all_reports(ledger: Path) -> list[Report]:
@@ -26,7 +26,7 @@ async def all_reports(ledger: Path) -> list[Report]:
     if not _exists(ledger):
         return []
     async with open_ledger(ledger) as opened:
-        return [await _report(ledger, opened, run) for run in await _sealed(opened)]
+        return [(await report_now(ledger, opened, run.name))[0] for run in await _sealed(opened)]
 
 
 async def recipient_lines(ledger: Path, name: str | None, states: Sequence[str]) -> AsyncGenerator[str]:
@@ -51,6 +51,21 @@ async def existing_run(ledger: Path, name: str | None) -> AsyncIterator[tuple[Le
         yield opened, await _run(opened, name)
 
 
+async def report_now(path: Path, ledger: Ledger, name: str) -> tuple[Report, Holder | None]:
+    """What is true of an existing run now, and who sends it."""
+    asked_at = time.time()
+    sender = holder(path, name)
+    # Read after the lock was looked at: a sender that has ended since has written down how.
+    run = await ledger.find_run(name) or await _run(ledger, name)
+    is_sent = run.session_started_at is not None and (sender is not None or run.session_started_at >= asked_at)
+    # A sender that died worked until its last call.
+    now = time.time() if is_sent else await ledger.last_call_at(run.id) or run.session_started_at or 0.0
+    report = make_report(run, await ledger.totals(run.id), now=now)
+    if run.state in (RunState.RUNNING, RunState.SCHEDULED) and not is_sent:
+        report = replace(report, state=RunState.INTERRUPTED, reason="its sender died; the same command goes on")
+    return report, sender
+
+
 def _exists(ledger: Path) -> bool:
     try:
         return ledger.exists()
@@ -69,13 +84,3 @@ async def _run(ledger: Ledger, name: str | None) -> Run:
         known = ", ".join(run.name for run in runs[:10]) or "none yet"
         raise InputError(f"there is no run {name!r}; the ledger has: {known}" if name else "the ledger has no run yet")
     return found
-
-
-async def _report(path: Path, ledger: Ledger, run: Run) -> Report:
-    is_sent = run.session_started_at is not None and holder(path, run.name) is not None
-    # A sender that died worked until its last call.
-    now = time.time() if is_sent else await ledger.last_call_at(run.id) or run.session_started_at or 0.0
-    report = make_report(run, await ledger.totals(run.id), now=now)
-    if run.state is RunState.RUNNING and not is_sent:
-        return replace(report, state=RunState.INTERRUPTED, reason="its sender died; the same command goes on")
-    return report

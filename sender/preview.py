@@ -10,6 +10,7 @@ from campaigns.audience import RejectedRow, read_audience
 from campaigns.model import Campaign, Delivery
 from campaigns.plan import plan_chunks
 from sender import content
+from sender.report import spelled
 
 ANNOUNCED_QUOTA = 1000  # contacts a month in Inrō's Pro plan, its help centre, 2026
 
@@ -51,6 +52,33 @@ class Preview:
             "seconds_at_rate": round(self.seconds, 3),
             "unusable_exclusions": len(self.unusable_exclusions),
         }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checked:
+    """What a check of one file found: a preview, or everything that keeps it from being sent.
+
+    warnings   what may still keep it from being sent
+    """
+
+    file: str
+    problems: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    preview: Preview | None = None
+
+    @property
+    def verdict(self) -> str:
+        """`ok, 2,452 recipients, 26 rejected rows`, for a file without problems."""
+        assert self.preview  # noqa: S101 – the one or the other
+        invalid = self.preview.audience["invalid"]
+        rejected = f", {spelled(invalid, 'rejected row')}" if invalid else ""
+        return f"ok, {spelled(self.preview.planned, 'recipient')}{rejected}"
+
+    def as_json(self) -> dict[str, object]:
+        """What `campaign check --json` prints of this file."""
+        found = self.preview.as_json() if self.preview else {}
+        problems, warnings = list(self.problems), list(self.warnings)
+        return {"file": self.file, "ok": not problems, "problems": problems, "warnings": warnings, **found}
 
 
 def preview(

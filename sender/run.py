@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 
 from campaigns.media import MediaFile
 from campaigns.model import Campaign
@@ -10,11 +11,15 @@ from sender import content, logs, planning
 from sender.errors import InputError, LedgerError
 from sender.ledger import Ledger, open_ledger
 from sender.ledger.lock import run_lock
-from sender.naming import name_of_new
-from sender.report import Ended, nothing_new
-from sender.session import Options, Session, View
+from sender.naming import name_of_new, run_name
+from sender.notify import telling
+from sender.options import Options
+from sender.outcome import RunState
+from sender.report import Ended, Report, nothing_new
+from sender.session import Session, View
 from sender.settings import Settings
 from sender.signals import Interrupted, Signals
+from sender.transport import check_installed
 
 CLOCK_SLACK_SECONDS = 60.0
 
@@ -29,44 +34,67 @@ async def send_campaign(
     signal came before the first call. A stop by the API is no exception: the report's state and reason tell of it.
     """
     settings.require_token()
-    _refuse_unkept(campaign, options)
+    transport = options.transport or campaign.delivery.transport
+    check_installed(transport)
+    settings = settings.over(transport)
+    name = run_name(campaign, run=options.run, occurrence=options.occurrence)
     file = content.message_file(campaign)
     with Signals() as signals:
         try:
-            async with open_ledger(settings.ledger) as ledger:
-                return await _in_ledger(campaign, settings, options, view, consent, signals, file, ledger)
+            async with (
+                telling(campaign, settings, signals, view) as on_end,
+                _opened(settings, options, view) as (ledger, view),
+            ):
+                return await _in_ledger(campaign, name, settings, options, view, consent, signals, file, ledger, on_end)
         except asyncio.CancelledError:
             if signals.received is None:
                 raise
             raise Interrupted(signals.received, has_begun=signals.has_begun) from None
 
 
-def _refuse_unkept(campaign: Campaign, options: Options) -> None:
-    """A rule that is not kept must not look as if it were."""
-    for name in ("window", "not_after", "notify"):
-        if getattr(campaign, name) is not None:
-            place = campaign.place(name)
-            raise InputError(
-                f"this version does not keep {name} yet: take it out to send; nothing was sent", place=place
-            )
-    if campaign.schedule and campaign.schedule.cron and not options.run:
-        place = campaign.place("schedule", "cron")
-        raise InputError("which occurrence this is has to be said: add --run NAME; nothing was sent", place=place)
+@asynccontextmanager
+async def _opened(settings: Settings, options: Options, view: View) -> AsyncIterator[tuple[Ledger, View]]:
+    """The ledger, and the view to tell; with metrics, both are counted and served."""
+    if options.metrics is None:
+        async with open_ledger(settings.ledger) as ledger:
+            yield ledger, view
+        return
+    from sender.metrics import Metered, Metrics, serving  # costs a start 60 ms, for those who ask for it
+
+    metrics = Metrics()
+    async with (
+        open_ledger(settings.ledger, metrics.committed) as ledger,
+        serving(metrics, options.metrics, settings.ledger) as url,
+    ):
+        view.notice(f"Metrics are at {url}")
+        yield ledger, Metered(view, metrics)
+
+
+async def _refuse_late(campaign: Campaign, name: str, options: Options, ledger: Ledger) -> None:
+    """A new run after its deadline would only be cancelled; one that began is, whenever somebody looks."""
+    deadline = campaign.deadline
+    if deadline is None or options.missed or time.time() < deadline.timestamp():
+        return
+    run = await ledger.find_run(name)
+    if run is None or run.state is RunState.PLANNING:
+        place = campaign.place("not_after")
+        raise InputError("not_after has passed: set a later time, or take it out; nothing was sent", place=place)
 
 
 async def _check_clock(ledger: Ledger, account_id: int) -> None:
     """Raises LedgerError when the clock has gone back: what was sent lately would seem yet to come, or long ago."""
     now = time.time()
-    if ahead := await ledger.recent_sends(account_id, now + CLOCK_SLACK_SECONDS):
-        seconds = ahead[-1][0] - now
+    ahead_seconds = (await ledger.last_call_of(account_id) or 0.0) - now
+    if ahead_seconds > CLOCK_SLACK_SECONDS:
         raise LedgerError(
-            f"this machine's clock is {seconds:,.0f} s behind the last call in the ledger: set it right, or the rate "
-            "and the times in the ledger can't be relied on; nothing was sent"
+            f"this machine's clock is {ahead_seconds:,.0f} s behind the last call in the ledger: set it right, or the "
+            "rate and the times in the ledger can't be relied on; nothing was sent"
         )
 
 
 async def _in_ledger(
     campaign: Campaign,
+    name: str,
     settings: Settings,
     options: Options,
     view: View,
@@ -74,10 +102,11 @@ async def _in_ledger(
     signals: Signals,
     file: MediaFile | None,
     ledger: Ledger,
+    on_end: Callable[[Report], None],
 ) -> Ended:
-    name = options.run or campaign.campaign
-    if options.only_new and not options.run:
+    if options.only_new and not options.run and not options.occurrence:
         name = await name_of_new(campaign, settings.origin, ledger)
+    await _refuse_late(campaign, name, options, ledger)
     log = logs.get_logger(run=name, campaign=campaign.campaign)
     order = planning.Order(
         campaign=campaign,
@@ -108,5 +137,6 @@ async def _in_ledger(
             run=run,
             file=file,
             log=log,
+            on_end=on_end,
         )
         return await session.send()

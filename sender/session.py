@@ -2,8 +2,9 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import BinaryIO, Protocol
+from typing import Protocol
 
 import structlog
 
@@ -16,18 +17,22 @@ from sender.content import ContentMaker
 from sender.errors import InputError, SendingStopped, first_error
 from sender.inro.account import Account
 from sender.inro.client import InroClient, connect
-from sender.inro.messenger import InroMessenger
 from sender.inro.wire import Content
-from sender.ledger import Ledger, Position, Run
+from sender.ledger import Ledger, Position, Rates, Run
 from sender.listener import Listener
+from sender.noting import Noting
+from sender.options import Options
 from sender.outcome import ChunkState, RunState
-from sender.pool import Pool, Watcher
+from sender.pool import Pool
+from sender.ports import Messenger, Watcher
 from sender.report import Ended, Report, make_report, nothing_left, stranded_notice
 from sender.retry import Policy, Tally
 from sender.settings import Settings
 from sender.signals import Signals
 from sender.suppression import Suppression
 from sender.throttle import Throttle
+from sender.timekeeper import Timekeeper
+from sender.transport import open_messenger
 
 
 class View(Watcher, Protocol):
@@ -43,28 +48,6 @@ class View(Watcher, Protocol):
         """Something that a person should know."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Options:
-    """What one `send` asks for beyond its campaign file.
-
-    run        the run's name, None for the campaign's
-    only_new   send to those whom no run of the campaign has planned
-    expect     the number of recipients that the plan must have
-    limit      stop after the first so many recipients of the plan
-    strict     refuse an audience with rejected rows
-    rate       calls in a period, instead of the campaign file's
-    stdin      what `csv: "-"` reads
-    """
-
-    run: str | None = None
-    only_new: bool = False
-    expect: int | None = None
-    limit: int | None = None
-    strict: bool = False
-    rate: Rate | None = None
-    stdin: BinaryIO | None = None
-
-
 @dataclass(kw_only=True)
 class Session:
     """One sealed run, under its lock, from the first pending chunk to the report."""
@@ -78,11 +61,17 @@ class Session:
     run: Run
     file: MediaFile | None
     log: structlog.typing.FilteringBoundLogger
+    on_end: Callable[[Report], None]
     reason: str = field(default="", init=False)
+    timekeeper: Timekeeper = field(init=False)
     listener: Listener | None = field(default=None, init=False)
     was_cancelled: bool = field(default=False, init=False)
 
+    def __post_init__(self) -> None:
+        self.timekeeper = Timekeeper(self.campaign, self.run, self.ledger, self.log, self.view.notice)
+
     async def send(self) -> Ended:
+        await self.timekeeper.cancel_if_late(self.options.missed)
         await self._listener(None).obey()
         self.run = await self._fresh_run()
         self.was_cancelled = self.run.state is RunState.CANCELLED
@@ -100,7 +89,7 @@ class Session:
 
     async def _work(self, suppression: Suppression, until: Position | None) -> None:
         self.signals.has_begun = True
-        stranded = await self.ledger.start_session(self.run.id, time.time())
+        stranded = await self.ledger.start_session(self.run.id, time.time(), self._rates)
         report = await self._report()
         if stranded:
             self.view.notice(stranded_notice(stranded))
@@ -113,7 +102,17 @@ class Session:
                 timeout_seconds=self.campaign.delivery.timeout_seconds,
             ) as client:
                 message = await self._content(client)
-                await self._pool(client, message, suppression, until)
+                async with open_messenger(
+                    self.options.transport or self.campaign.delivery.transport,
+                    settings=self.settings,
+                    client=client,
+                    content=message,
+                    key=self.run.key,
+                    file=self.file,
+                    timeout_seconds=self.campaign.delivery.timeout_seconds,
+                    kinds={leaf.kind for leaf in await self.ledger.leaves(self.run.id)},
+                ) as messenger:
+                    await self._pool(messenger, suppression, until)
         except SendingStopped as error:
             self.reason = str(error)
         except InputError as error:  # the API knows no such post
@@ -143,30 +142,33 @@ class Session:
         await self.ledger.keep_content(self.run.id, content.freeze(made))
         return made
 
-    async def _pool(
-        self, client: InroClient, message: Content, suppression: Suppression, until: Position | None
-    ) -> None:
-        throttle = await self._throttle()
+    async def _pool(self, messenger: Messenger, suppression: Suppression, until: Position | None) -> None:
+        throttle = Throttle(self._rates.calls)
+        await self.ledger.note_rate(self.run.id, str(self._rates.calls))
         self.listener = self._listener(throttle)
+        noting = Noting(self.view, self.ledger, self.run.id)
         pool = Pool(
             backlog=Backlog(self.ledger, self.run.id, until=until),
             ledger=self.ledger,
-            messenger=InroMessenger(client=client, content=message, key=self.run.key, file=self.file),
+            messenger=messenger,
             throttle=throttle,
             policy=self._policy,
             tally=await self._tally(),
             workers=self.campaign.delivery.workers,
-            watcher=self.view,
+            watcher=noting,
+            gate=self.timekeeper.gate,
             log=self.log,
         )
         if self.run.held:
             self.view.notice(f"{self.run.name} is paused: `campaign resume {self.run.name}` lifts that.")
-            pool.hold()
+            self.timekeeper.gate.hold()
         with self.signals.gently(lambda: self._finish_in_flight(pool)):
             async with asyncio.TaskGroup() as group:
                 beside = [
+                    group.create_task(noting.keep()),
                     group.create_task(self._watch(suppression, pool)),
-                    group.create_task(self.listener.listen(pool, self._policy.max_wait_seconds)),
+                    group.create_task(self.listener.listen(pool, self.timekeeper.gate, self._policy.max_wait_seconds)),
+                    group.create_task(self.timekeeper.keep_deadline()),
                 ]
                 await pool.run()
                 for task in beside:
@@ -185,7 +187,8 @@ class Session:
     def _listener(self, throttle: Throttle | None) -> Listener:
         async def set_rate(rate: Rate) -> None:
             if throttle:
-                throttle.set_rate(rate, await self._recent_sends(rate))
+                throttle.set_rate(rate)
+                await self.ledger.note_rate(self.run.id, str(rate))
 
         return Listener(
             run=self.run.name, ledger=self.ledger, log=self.log, on_rate=set_rate, on_notice=self.view.notice
@@ -200,21 +203,12 @@ class Session:
             decided=sum(number for state, number in totals.recipients.items() if state not in undecided),
         )
 
-    async def _throttle(self) -> Throttle:
-        """The account's rate, with what was sent before this session began counted in."""
+    @property
+    def _rates(self) -> Rates:
+        """What is asked for: the flag goes before the operators' lever, and that before the campaign file."""
         delivery = self.campaign.delivery
-        rate = self.options.rate or (Rate.parse(self.run.rate) if self.run.rate else delivery.rate)
-        throttle = Throttle(rate, delivery.recipients)
-        throttle.remember(await self._recent_sends(rate))
-        return throttle
-
-    async def _recent_sends(self, rate: Rate) -> list[tuple[float, int]]:
-        """The account's calls that count for its rates still, as (seconds ago, recipients)."""
-        recipients = self.campaign.delivery.recipients
-        longest = max(rate.period_seconds, recipients.period_seconds if recipients else 0.0)
-        now = time.time()
-        sends = await self.ledger.recent_sends(self.run.account_id, now - longest)
-        return [(now - sent_at, size) for sent_at, size in sends]
+        lever = Rate.parse(self.run.rate) if self.run.rate else None
+        return Rates(calls=self.options.rate or lever or delivery.rate, recipients=delivery.recipients)
 
     @property
     def _policy(self) -> Policy:
@@ -259,7 +253,8 @@ class Session:
     async def _rest(self, report: Report) -> Report:
         """The report of a run in which there is nothing to do now."""
         if report.recipients["pending"]:
-            return await self._end(RunState.INTERRUPTED) if self.run.state is RunState.RUNNING else report
+            has_died = self.run.state in (RunState.RUNNING, RunState.SCHEDULED)
+            return await self._end(RunState.INTERRUPTED) if has_died else report
         is_done = self.run.state in (RunState.COMPLETED, RunState.CANCELLED)
         return report if is_done else await self._end(RunState.COMPLETED)
 
@@ -276,6 +271,7 @@ class Session:
             elapsed_seconds=round(report.elapsed_seconds, 3),
             **({"reason": report.reason} if report.reason else {}),
         )
+        self.on_end(report)
         return report
 
     async def _report(self) -> Report:

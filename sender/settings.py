@@ -1,15 +1,16 @@
 """The environment -> Settings. The only reader of `INRO_…` and `CAMPAIGN_…` variables."""
 
-import ipaddress
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import platformdirs
 
+from campaigns.loopback import is_loopback
+from campaigns.model import Transport
 from sender.errors import InputError
 
 if TYPE_CHECKING:
@@ -25,21 +26,30 @@ class Settings:
     """What a command takes from its environment.
 
     api_url             the API's base URL, without a slash at its end
+    mcp_url             the address of its MCP server
     origin              what a run is bound to: the base URL, or `sandbox`
     token               the bearer token; None when none is set
     ledger              the path of the ledger
     ledger_is_default   whether nobody chose that path
     text_field          the request's field for the text of a text message
     is_ci               whether this is a CI job, whose files die with it
+    notify_secret       what the news of a run's end is signed with; None when it is not signed
     """
 
     api_url: str
+    mcp_url: str
     origin: str
     token: "SecretStr | None"
     ledger: Path
     ledger_is_default: bool
     text_field: str
     is_ci: bool
+    notify_secret: "SecretStr | None" = None
+
+    def over(self, transport: Transport) -> "Settings":
+        """The same for this transport: an MCP server on another host than the API's is another API to a run."""
+        is_elsewhere = self.origin == self.api_url and urlsplit(self.mcp_url).netloc != urlsplit(self.api_url).netloc
+        return replace(self, origin=self.mcp_url) if transport is Transport.MCP and is_elsewhere else self
 
     def require_token(self) -> "SecretStr":
         """The token. Raises InputError when none is set."""
@@ -53,16 +63,18 @@ class Settings:
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
     """The settings of a command that talks to the API. Raises InputError when a variable can't be used."""
-    api_url = _api_url(environ.get("INRO_API_URL") or DEFAULT_API_URL)
+    url = api_url(environ)
     ledger, is_default = ledger_path(environ)
     return Settings(
-        api_url=api_url,
-        origin=api_url,
-        token=_token(environ),
+        api_url=url,
+        mcp_url=_address("INRO_MCP_URL", environ.get("INRO_MCP_URL") or _beside(url)),
+        origin=url,
+        token=api_token(environ),
         ledger=ledger,
         ledger_is_default=is_default,
         text_field=_text_field(environ),
         is_ci=_is_set(environ, "CI"),
+        notify_secret=notify_secret(environ),
     )
 
 
@@ -71,6 +83,7 @@ def sandbox_settings(environ: Mapping[str, str], *, api_url: str, token: str) ->
     ledger, _ = ledger_path(environ, sandbox=True)
     return Settings(
         api_url=api_url,
+        mcp_url=_beside(api_url),
         origin=SANDBOX_ORIGIN,
         token=_secret(token),
         ledger=ledger,
@@ -112,8 +125,9 @@ def _ledger_file(named: str) -> Path:
     raise InputError(f"CAMPAIGN_LEDGER is {named!r}: expected a path, or a URL sqlite:///absolute/path/ledger.db")
 
 
-def _token(environ: Mapping[str, str]) -> "SecretStr | None":
-    token = environ.get("INRO_API_TOKEN", "").strip() or _token_from_file(environ.get("INRO_API_TOKEN_FILE", ""))
+def api_token(environ: Mapping[str, str]) -> "SecretStr | None":
+    """The token, None when none is set. Raises InputError when it can't be one, without repeating it."""
+    token = environ.get("INRO_API_TOKEN", "").strip() or _secret_from_file(environ, "INRO_API_TOKEN_FILE")
     if not token:
         return None
     # The value is not repeated: even a malformed token may be most of the real one.
@@ -128,7 +142,15 @@ def _secret(token: str) -> "SecretStr":
     return SecretStr(token)
 
 
-def _token_from_file(name: str) -> str:
+def notify_secret(environ: Mapping[str, str]) -> "SecretStr | None":
+    """What the news of a run's end is signed with. Raises InputError when its file can't be read."""
+    secret = environ.get("CAMPAIGN_NOTIFY_SECRET", "").strip()
+    secret = secret or _secret_from_file(environ, "CAMPAIGN_NOTIFY_SECRET_FILE")
+    return _secret(secret) if secret else None
+
+
+def _secret_from_file(environ: Mapping[str, str], variable: str) -> str:
+    name = environ.get(variable, "")
     if not name:
         return ""
     # The name is not repeated: somebody will put the token itself there.
@@ -137,34 +159,36 @@ def _token_from_file(name: str) -> str:
     except (OSError, UnicodeDecodeError, RuntimeError) as error:
         why = {UnicodeDecodeError: "not a text file", RuntimeError: "nobody's home"}.get(type(error), "")
         why = why or getattr(error, "strerror", "")
-        raise InputError(f"the file that INRO_API_TOKEN_FILE names can't be read: {why}") from error
+        raise InputError(f"the file that {variable} names can't be read: {why}") from error
     if not token:
-        raise InputError("the file that INRO_API_TOKEN_FILE names is empty")
+        raise InputError(f"the file that {variable} names is empty")
     return token
 
 
-def _api_url(url: str) -> str:
+def api_url(environ: Mapping[str, str]) -> str:
+    """The API's base URL, without a slash at its end. Raises InputError for one that can't be used."""
+    return _address("INRO_API_URL", environ.get("INRO_API_URL") or DEFAULT_API_URL).rstrip("/")
+
+
+def _address(name: str, url: str) -> str:
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
     except ValueError as error:
-        raise InputError(f"INRO_API_URL is no URL: {error}") from error
+        raise InputError(f"{name} is no URL: {error}") from error
     if parts.username or parts.password or parts.query or parts.fragment:
-        raise InputError("INRO_API_URL may hold no user name, password, query or fragment")
+        raise InputError(f"{name} may hold no user name, password, query or fragment")
     if not host or parts.scheme not in ("https", "http"):
-        raise InputError(f"INRO_API_URL is {url!r}: expected https://HOST/PATH, such as {DEFAULT_API_URL}")
-    if parts.scheme == "http" and not _is_loopback(host):
-        raise InputError(f"INRO_API_URL is {url!r}: plain http would show the token to the network; use https")
-    return parts._replace(scheme=parts.scheme.lower(), netloc=parts.netloc.lower()).geturl().rstrip("/")
+        example = DEFAULT_API_URL if name == "INRO_API_URL" else _beside(DEFAULT_API_URL)
+        raise InputError(f"{name} is {url!r}: expected https://HOST/PATH, such as {example}")
+    if parts.scheme == "http" and not is_loopback(host):
+        raise InputError(f"{name} is {url!r}: plain http would show the token to the network; use https")
+    return parts._replace(scheme=parts.scheme.lower(), netloc=parts.netloc.lower()).geturl()
 
 
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+def _beside(api_url: str) -> str:
+    """The MCP server of the same host, so that a token for one host is never shown to another by default."""
+    return urlsplit(api_url)._replace(path="/mcp").geturl()
 
 
 def _text_field(environ: Mapping[str, str]) -> str:

@@ -32,6 +32,7 @@ class Signals:
         self.is_over = False
         self._stop: Callable[[], None] | None = None
         self._task: asyncio.Task[object] | None = None
+        self._instead: Callable[[], object] | None = None
 
     def __enter__(self) -> Self:
         self._task = asyncio.current_task()
@@ -52,7 +53,19 @@ class Signals:
         finally:
             self._stop = None
 
+    @contextmanager
+    def instead(self, act: Callable[[], object]) -> Iterator[None]:
+        """Every signal calls `act`, and does nothing else."""
+        self._instead = act
+        try:
+            yield
+        finally:
+            self._instead = None
+
     def _receive(self, number: int) -> None:
+        if self._instead:
+            self._instead()
+            return
         if self.is_over:
             return
         is_first = self.received is None

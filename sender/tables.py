@@ -7,6 +7,7 @@ import csv
 import io
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from campaigns.audience import RejectedRow
 from sender.ledger import StoredChunk
@@ -24,12 +25,28 @@ def csv_line(cells: Iterable[object]) -> str:
     return line.getvalue().removesuffix("\r\n") + "\n"
 
 
-def report_lines(chunk: StoredChunk, sources: Sequence[str], states: frozenset[str]) -> Iterator[str]:
-    """The lines of a chunk's recipients that are in one of the states; `not_found` is a state of its own here."""
+class ReportRow(NamedTuple):
+    """What became of one recipient, in the order of REPORT_HEADER; the reason is in the API's words."""
+
+    id: int | None
+    username: str | None
+    email: str | None
+    kind: str
+    file: str | None
+    line: int
+    state: str
+    chunk: int
+    status: int | None
+    reason: str
+    time: str | None
+
+
+def report_rows(chunk: StoredChunk, sources: Sequence[str], states: frozenset[str]) -> Iterator[ReportRow]:
+    """The chunk's recipients that are in one of the states; `not_found` is a state of its own here."""
     time = datetime.fromtimestamp(chunk.decided_at, UTC).isoformat(timespec="seconds") if chunk.decided_at else None
     missing = frozenset(chunk.not_found)
     unnamed = chunk.not_found_count - len(missing)
-    said = defused(chunk.reason)
+    said = chunk.reason
     if unnamed > 0:
         said = f"{unnamed} of this chunk's recipients were not found; the reply does not say who"
     for recipient, address in zip(chunk.recipients, chunk.addresses, strict=True):
@@ -38,9 +55,13 @@ def report_lines(chunk: StoredChunk, sources: Sequence[str], states: frozenset[s
         if state in states:
             file = sources[recipient.source] if recipient.source < len(sources) else None
             identifiers = (recipient.id, recipient.username, recipient.email)
-            yield csv_line(
-                (*identifiers, chunk.kind, file, recipient.line, state, chunk.id, chunk.status, reason, time)
-            )
+            yield ReportRow(*identifiers, chunk.kind, file, recipient.line, state, chunk.id, chunk.status, reason, time)
+
+
+def report_lines(chunk: StoredChunk, sources: Sequence[str], states: frozenset[str]) -> Iterator[str]:
+    """The same as lines of CSV."""
+    for row in report_rows(chunk, sources, states):
+        yield csv_line(row._replace(reason=defused(row.reason)))
 
 
 def reject_line(row: RejectedRow) -> str:

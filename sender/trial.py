@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 
 from campaigns.audience.identifiers import MalformedIdentifier, normal_email, normal_id, normal_username
-from campaigns.model import Campaign, IdentifierKind
+from campaigns.model import Campaign, IdentifierKind, Transport
 from sender import content, logs
 from sender.content import ContentMaker
 from sender.errors import InputError
@@ -15,6 +15,7 @@ from sender.ledger import open_ledger
 from sender.outcome import Outcome
 from sender.retry import Policy
 from sender.settings import Settings
+from sender.transport import check_installed, mcp_client
 
 NORMAL_FORMS: Mapping[IdentifierKind, Callable[[str], int | str | None]] = {
     IdentifierKind.ID: normal_id,
@@ -42,12 +43,17 @@ def read_contact(text: str) -> Contact:
     return kind, address
 
 
-async def send_test(campaign: Campaign, settings: Settings, contact: Contact) -> Outcome:
+async def send_test(
+    campaign: Campaign, settings: Settings, contact: Contact, transport: Transport | None = None
+) -> Outcome:
     """What became of the campaign's message to one contact, through the single-contact call.
 
     Raises CampaignError, InputError, SendingStopped and LedgerError; the ledger only remembers an upload.
     """
     token = settings.require_token()
+    transport = transport or campaign.delivery.transport
+    check_installed(transport)
+    settings = settings.over(transport)
     file = content.message_file(campaign)
     kind, address = contact
     async with (
@@ -64,4 +70,7 @@ async def send_test(campaign: Campaign, settings: Settings, contact: Contact) ->
         made = await maker.make(campaign, file)
         # No idempotency key of a run: a second test is meant to arrive a second time.
         request = wire.message_request(kind, [address], made, idempotency_key=wire.random_key())
-        return wire.outcome(await client.send(request), [address])
+        if transport is Transport.REST:
+            return wire.outcome(await client.send(request), [address])
+        async with mcp_client(settings, made, campaign.delivery.timeout_seconds, [kind]) as mcp:
+            return await mcp.send(request, [address])

@@ -3,7 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from campaigns.model.kinds import STANDARD_INPUT, IdentifierKind
+from campaigns.model.kinds import STANDARD_INPUT, IdentifierKind, Transport
 
 if TYPE_CHECKING:
     from campaigns.model.campaign import Audience, Campaign, CampaignKeys, Delivery, Notify, YamlPath
@@ -64,6 +64,7 @@ __all__ = [
     "Seconds",
     "ShareMessage",
     "TextMessage",
+    "Transport",
     "VideoMessage",
     "Weekday",
     "Window",

@@ -1,13 +1,13 @@
 """A campaign as its file describes it: who, what, how fast and when; frozen, and checked when made."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Self
-from zoneinfo import ZoneInfo
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from campaigns.clocks import moment
 from campaigns.errors import Place
 from campaigns.model.fields import (
     AnyNumberOf,
@@ -17,11 +17,11 @@ from campaigns.model.fields import (
     ExclusionPath,
     Frozen,
     OneOrMore,
+    PrivateAddress,
     Slug,
     Text,
-    WebAddress,
 )
-from campaigns.model.kinds import STANDARD_INPUT, IdentifierKind
+from campaigns.model.kinds import STANDARD_INPUT, IdentifierKind, Transport
 from campaigns.model.messages import (
     MediaMessage,
     Message,
@@ -72,6 +72,8 @@ class Delivery(Frozen):
 
     max_rejected: MaxRejectedText = MaxRejected()
     """More refused recipients stop the run for a person to look: a number, or a share of the decided (at least 50)."""
+    transport: Transport = Transport.REST
+    """How the API is called: rest, or mcp, which takes media by public URL alone."""
 
     @field_validator("recipients")
     @classmethod
@@ -88,8 +90,8 @@ class Delivery(Frozen):
 class Notify(Frozen):
     """Who is told how it went."""
 
-    url: WebAddress = Field(examples=["https://hooks.example.com/campaigns"])
-    """The address that the final report is posted to."""
+    url: PrivateAddress = Field(examples=["https://hooks.example.com/campaigns"])
+    """The address that the summary is posted to when a run ends: https, or http on this machine."""
 
 
 class CampaignKeys(Frozen):
@@ -115,6 +117,18 @@ class CampaignKeys(Frozen):
     """What is not sent by then is cancelled; on the clocks of schedule or window, or with an offset."""
     notify: Notify | None = None
     """Who is told how it went."""
+
+    @field_validator("delivery")
+    @classmethod
+    def _transport_takes_the_message(cls, delivery: Delivery, info: ValidationInfo) -> Delivery:
+        message = info.data.get("message")
+        is_file = isinstance(message, MediaMessage) and not message.is_url and message.upload == "each"
+        if delivery.transport is Transport.MCP and is_file:
+            raise ValueError(
+                "transport mcp takes media by public URL alone, and `upload: each` sends the file along with every "
+                "call; accepted is `upload: once`, or transport: rest"
+            )
+        return delivery
 
     @field_validator("not_after")
     @classmethod
@@ -143,11 +157,11 @@ class CampaignKeys(Frozen):
 
     @property
     def deadline(self) -> datetime | None:
-        """`not_after` with its time zone: its own, or else the schedule's, or else the window's."""
+        """`not_after` as a moment in UTC, on its own clocks, or else the schedule's, or else the window's."""
         clocks = self.schedule or self.window
         if self.not_after and not self.not_after.tzinfo and clocks:
-            return self.not_after.replace(tzinfo=ZoneInfo(clocks.timezone))
-        return self.not_after
+            return moment(self.not_after, clocks.timezone)
+        return self.not_after and self.not_after.astimezone(UTC)
 
 
 def _absolute(path: str, folder: Path) -> str:

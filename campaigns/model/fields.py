@@ -13,13 +13,17 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Get
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from campaigns.loopback import is_loopback
 from campaigns.model.kinds import STANDARD_INPUT
 
 
 class Frozen(BaseModel):
     """The base of everything a campaign file says: unknown keys are refused, nothing changes afterwards."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, use_attribute_docstrings=True)
+    # Built at the first use: most models are only used as a part of another, and a start pays for each that is built.
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, populate_by_name=True, use_attribute_docstrings=True, defer_build=True
+    )
 
 
 def shown(value: object) -> str:
@@ -89,6 +93,15 @@ def web_address(text: str) -> str:
     return text
 
 
+def _private_address(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
+        raise ValueError(
+            f"{shown(text)} is plain http, which everybody on the way can read; accepted is https://host/path"
+        )
+    return text
+
+
 def _path(text: str) -> str:
     if not text.strip() or "\0" in text:
         raise ValueError(f"found {shown(text)}; accepted is the path of a file")
@@ -136,6 +149,7 @@ Text = Annotated[str, BeforeValidator(as_text, json_schema_input_type=str | floa
 Slug = Annotated[Text, AfterValidator(_slug)]
 FilePath = Annotated[Text, AfterValidator(_path)]
 WebAddress = Annotated[Text, AfterValidator(web_address)]
+PrivateAddress = Annotated[WebAddress, AfterValidator(_private_address)]
 CsvPath = Annotated[FilePath, AfterValidator(_csv_path)]
 ExclusionPath = Annotated[CsvPath, AfterValidator(_exclusion_path)]
 Encoding = Annotated[Text, AfterValidator(_encoding)]

@@ -12,3 +12,10 @@ class IdentifierKind(StrEnum):
     ID = "id"
     USERNAME = "username"
     EMAIL = "email"
+
+
+class Transport(StrEnum):
+    """How the API is called."""
+
+    REST = "rest"
+    MCP = "mcp"

@@ -1,12 +1,13 @@
 """When a campaign is sent: once or again and again, how late it may be, and in which hours."""
 
 import re
-from datetime import datetime, time
+from datetime import MAXYEAR, MINYEAR, datetime, time
 from enum import StrEnum
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import AfterValidator, Field, PlainValidator, ValidationInfo, field_validator, model_validator
+from cronsim import CronSim, CronSimError
+from pydantic import AfterValidator, Field, PlainValidator, field_validator, model_validator
 
 from campaigns.model.fields import Frozen, OneOrMore, Text, as_text, nearest, shown
 from campaigns.model.quantities import Seconds
@@ -28,7 +29,10 @@ def _moment(value: object) -> datetime:
     form = r"([0-9]{4}-[0-9]{2}-[0-9]{2})[ Tt]([0-9]{2}:[0-9]{2}(?::[0-9]{2})?) ?(Z|[+-][0-9]{2}:[0-9]{2})?"
     found = re.fullmatch(form, as_text(value).strip())
     try:
-        return datetime.fromisoformat("{}T{}{}".format(*found.groups(default="")) if found else "")
+        moment = datetime.fromisoformat("{}T{}{}".format(*found.groups(default="")) if found else "")
+        if not MINYEAR < moment.year < MAXYEAR:  # in UTC it might be in a year that no datetime holds
+            raise ValueError
+        return moment
     except ValueError:
         raise ValueError(
             f"{shown(value)} is not a date and time; accepted is a real one, such as 2026-12-01 09:00"
@@ -38,19 +42,24 @@ def _moment(value: object) -> datetime:
 def _clock(value: object) -> time:
     if isinstance(value, time):
         return value
-    found = re.fullmatch(r"([01][0-9]|2[0-3]):([0-5][0-9])", as_text(value).strip())
+    found = re.fullmatch(r"([01][0-9]|2[0-3]):([0-5][0-9])|24:00", as_text(value).strip())
     if not found:
-        raise ValueError(f"{shown(value)} is not a time of day; accepted is 00:00 to 23:59, such as 09:00")
-    return time(int(found[1]), int(found[2]))
+        raise ValueError(f"{shown(value)} is not a time of day; accepted is 00:00 to 24:00, such as 09:00")
+    return time(int(found[1] or 0), int(found[2] or 0))
 
 
 def _cron(text: str) -> str:
-    fields = text.split()
-    if len(fields) != 5 or not all(re.fullmatch(r"[0-9A-Za-z*,/?#-]+", field) for field in fields):
+    try:
+        if len(text.split()) != 5:
+            raise CronSimError("Wrong number of fields")
+        next(CronSim(text, datetime(2000, 1, 1)))  # noqa: DTZ001 – only whether there is such a date at all
+    except CronSimError as error:
         raise ValueError(
-            f"{shown(text)} is not a cron line; accepted are minute, hour, day, month and weekday, "
-            "such as '0 9 * * MON'"
-        )
+            f"{shown(text)} is not a cron line ({str(error).lower()}); accepted are minute, hour, day, month and "
+            "weekday, such as '0 9 * * MON'"
+        ) from None
+    except StopIteration:
+        raise ValueError(f"{shown(text)} names no date that ever comes; accepted is one that does") from None
     return text
 
 
@@ -107,21 +116,13 @@ class Misfire(Frozen):
 
 
 class Window(Frozen):
-    """The hours in which anything is sent at all; they lie within one day."""
+    """The hours in which anything is sent at all; they may last over midnight."""
 
     days: OneOrMore[Weekday] = tuple(Weekday)
-    """The days of the week; all seven when left out."""
+    """The days of the week on which they begin; all seven when left out."""
     from_: Clock = Field(alias="from", examples=["09:00"])
     """The time of day at which sending may begin."""
     to: Clock = Field(examples=["20:00"])
-    """The time of day at which it ends, on the same day."""
+    """The time of day at which it ends; on the day after when it is not later than `from`."""
     timezone: TimeZone = Field(examples=["Europe/Paris"])
     """The IANA name of the time zone, such as Europe/Paris."""
-
-    @field_validator("to")
-    @classmethod
-    def _ends_after_it_begins(cls, to: time, info: ValidationInfo) -> time:
-        begins = info.data.get("from_")
-        if begins and to <= begins:
-            raise ValueError(f"{to:%H:%M} is not after {begins:%H:%M}; accepted is a later time of the same day")
-        return to

@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import rich_click as click
 
-from sender.cli import authoring, levers, looking, media, sandbox, sending
+from sender.cli import authoring, doctor, ledger, levers, looking, media, sandbox, scheduling, sending
 
 # Rows and recipients are many and form no cycles: looking for some at every 700 takes a third of the time.
 GARBAGE_THRESHOLDS = 100_000, 20, 100
@@ -15,14 +15,17 @@ GARBAGE_THRESHOLDS = 100_000, 20, 100
 click.rich_click.COMMAND_GROUPS = {
     "*": [
         {"name": "Write and check", "commands": ["init", "schema", "check", "plan"]},
-        {"name": "Send", "commands": ["test", "send"]},
+        {"name": "Send", "commands": ["test", "send", "schedule", "due"]},
         {"name": "Look", "commands": ["status", "runs", "report"]},
         {"name": "Steer", "commands": ["pause", "resume", "cancel", "rate", "retry", "resolve"]},
         {"name": "Media", "commands": ["medias", "media-files"]},
+        {"name": "Look after", "commands": ["doctor", "ledger"]},
         {"name": "Rehearse", "commands": ["sandbox"]},
     ]
 }
 click.rich_click.MAX_WIDTH = 110
+# Left alone, rich-click takes FORCE_COLOR and GITHUB_ACTIONS for a terminal, and colours what is piped.
+click.rich_click.FORCE_TERMINAL = None if sys.stdout and sys.stdout.isatty() else False
 click.rich_click.TEXT_PARAGRAPH_LINEBREAKS = "\n\n"
 click.rich_click.PADDING_HELPTEXT_FIRST_LINE = (0, 0, 1, 0)
 
@@ -40,7 +43,7 @@ def campaign() -> None:
     """
 
 
-for module in (authoring, sending, looking, levers, media, sandbox):
+for module in (authoring, sending, scheduling, looking, levers, media, doctor, ledger, sandbox):
     for command in module.COMMANDS:
         campaign.add_command(command)
 

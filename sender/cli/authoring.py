@@ -1,5 +1,6 @@
 """`campaign init`, `schema`, `check` and `plan`: all that sends nothing."""
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,10 +9,13 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
+from sender.cli import github
 from sender.cli.options import as_json, campaign_file, load, print_json, standard_input
 
 if TYPE_CHECKING:
     from campaigns.audience import RejectedRow
+    from campaigns.model import Campaign
+    from sender.preview import Checked
 
 SHOWN_REJECTS = 10
 
@@ -53,27 +57,54 @@ def check(files: tuple[Path, ...], strict: bool, as_json: bool) -> int:
     \b
     campaign check campaigns/*.yaml
     """
+    from sender.summary import of_check
+
+    with github.told_of_failure("check"):
+        checked = [_check(file, strict=strict, quietly=as_json) for file in files]
+    code = 2 if any(each.problems for each in checked) else 0
+    document = {"files": [each.as_json() for each in checked]}
+    github.tell(of_check(checked, code), {"exit-code": code, "json": document})
+    if as_json:
+        print_json(document)
+    return code
+
+
+def _check(file: Path, *, strict: bool, quietly: bool) -> "Checked":
     from campaigns.errors import CampaignError
     from sender.cli.endings import explain
-    from sender.preview import preview
-    from sender.report import spelled
+    from sender.diagnosis import diagnose
+    from sender.preview import Checked, preview
+    from sender.rejects import Rejects
+    from sender.transport import warnings
 
-    code, results = 0, []
-    for file in files:
-        try:
-            found = preview(load(file), stdin=standard_input(), strict=strict)
-        except CampaignError as error:
-            results.append({"file": str(file), "ok": False, "problems": [str(problem) for problem in error.problems]})
-            code = explain(error) if not as_json else 2
-            continue
-        results.append({"file": str(file), "ok": True, "problems": [], **found.as_json()})
-        if not as_json:
-            invalid = found.audience["invalid"]
-            rejected = f", {spelled(invalid, 'rejected row')}" if invalid else ""
-            click.echo(f"{file}: ok, {spelled(found.planned, 'recipient')}{rejected}")
-    if as_json:
-        print_json({"files": results})
-    return code
+    try:
+        with Rejects(None, keep=SHOWN_REJECTS) as kept:
+            campaign = load(file)
+            found = preview(campaign, stdin=standard_input(), strict=strict, on_rejected=kept.add)
+    except CampaignError as error:
+        if quietly:
+            github.annotate("error", diagnose(error).findings)
+        else:
+            explain(error)
+        return Checked(file=str(file), problems=tuple(map(str, error.problems)))
+    checked = Checked(file=str(file), preview=found, warnings=tuple(warnings(campaign)))
+    if not quietly:
+        for warning in checked.warnings:
+            click.echo(f"{file}: {warning}", err=True)
+        click.echo(f"{file}: {checked.verdict}")
+        _print_notify(campaign)
+    _annotate_rejects(kept.first, found.audience["invalid"])
+    return checked
+
+
+def _print_notify(campaign: "Campaign") -> None:
+    from urllib.parse import urlsplit
+
+    from sender.settings import notify_secret
+
+    if campaign.notify:
+        how = "signed" if notify_secret(os.environ) else "not signed, as CAMPAIGN_NOTIFY_SECRET is not set"
+        click.echo(f"  {urlsplit(campaign.notify.url).hostname} is told how a run ended; {how}")
 
 
 @click.command()
@@ -90,11 +121,15 @@ def plan(file: Path, rejects: Path | None, strict: bool, as_json: bool) -> None:
     from sender.cli.text import print_preview
     from sender.preview import preview
     from sender.rejects import Rejects
+    from sender.summary import of_preview
 
-    campaign = load(file)
-    inputs: list[str | Path] = [file, *campaign.audience.csv, *campaign.audience.exclude]
-    with Rejects(rejects, keep=SHOWN_REJECTS, inputs=inputs) as kept, _rows_shown() as on_rows:
-        found = preview(campaign, stdin=standard_input(), strict=strict, on_rejected=kept.add, on_rows=on_rows)
+    with github.told_of_failure("plan"):
+        campaign = load(file)
+        inputs: list[str | Path] = [file, *campaign.audience.csv, *campaign.audience.exclude]
+        with Rejects(rejects, keep=SHOWN_REJECTS, inputs=inputs) as kept, _rows_shown() as on_rows:
+            found = preview(campaign, stdin=standard_input(), strict=strict, on_rejected=kept.add, on_rows=on_rows)
+    github.tell(of_preview(found, str(file)), {"exit-code": 0, "recipients": found.planned, "json": found.as_json()})
+    _annotate_rejects(kept.first, found.audience["invalid"])
     if as_json:
         print_json(found.as_json())
         return
@@ -113,6 +148,12 @@ def _rows_shown() -> Iterator[Callable[[int], None] | None]:
 
     with TerminalView() as view:
         yield view.rows
+
+
+def _annotate_rejects(rows: "list[RejectedRow]", total: int) -> None:
+    from sender.annotations import rejected_rows
+
+    github.annotate("warning", rejected_rows(rows, total))
 
 
 def _print_rejects(

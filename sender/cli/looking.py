@@ -15,23 +15,34 @@ run_argument = click.argument("run", metavar="[RUN]", required=False)
 
 @click.command()
 @run_argument
+@click.option("--watch", is_flag=True, help="Show it live, until the run ends; ^C ends the watching alone (exit 130).")
 @in_sandbox
 @as_json
-def status(run: str | None, sandbox: bool, as_json: bool) -> None:
-    """Show where a run stands, live or after the fact; without RUN, the newest.
+def status(run: str | None, watch: bool, sandbox: bool, as_json: bool) -> int:
+    """Show where a run stands, live or after the fact; without RUN, the newest (with --watch, that is being sent).
+
+    With --watch and no terminal there is a line for each change; with --json, one JSON document a line and second.
 
     \b
     campaign status spring-drop
+    campaign status --watch
     """
     from sender.cli.text import print_report
     from sender.look import run_report
     from sender.settings import ledger_path
 
-    report, holder = run_async(run_report(ledger_path(os.environ, sandbox=sandbox)[0], run))
+    ledger = ledger_path(os.environ, sandbox=sandbox)[0]
+    if watch:
+        from sender.cli.watching import show
+        from sender.watch import moments
+
+        return run_async(show(moments(ledger, run), as_json=as_json))
+    report, holder = run_async(run_report(ledger, run))
     if as_json:
         print_json(report.as_json())
     else:
         print_report(report, holder)
+    return 0
 
 
 @click.command()
@@ -61,16 +72,18 @@ def runs(sandbox: bool, as_json: bool) -> None:
 @click.command()
 @run_argument
 @click.option(
-    "--format", "form", type=click.Choice(["text", "json", "csv"]), default="text", help="text when left out."
+    "--format", "form", type=click.Choice(["text", "json", "csv", "html"]), default="text", help="text when left out."
 )
-@click.option("--state", metavar="STATES", help="csv: only recipients in these states: unknown,rejected.")
+@click.option("--state", metavar="STATES", help="csv, html: list only recipients in these states: unknown,rejected.")
 @click.option("--follow", is_flag=True, help="text: also ask the API what became of the accepted calls.")
 @in_sandbox
 def report(run: str | None, form: str, state: str | None, follow: bool, sandbox: bool) -> None:
-    """Tell what happened in a run. The csv has one line for each recipient and is itself an audience.
+    """Tell what happened in a run. The csv has one line for each recipient and is itself an audience. The html is one
+    page with a chart that needs no other file and no network. Both hold people's names: share them with care.
 
     \b
     campaign report spring-drop
+    campaign report spring-drop --format html > spring-drop.html
     campaign report spring-drop --format csv --state unknown,rejected > look-into.csv
     """
     from sender.cli.text import print_report
@@ -84,8 +97,13 @@ def report(run: str | None, form: str, state: str | None, follow: bool, sandbox:
         _warn_of_resending(state)
         run_async(_print_csv(ledger, run, _states(state)))
         return
+    if form == "html":
+        _refuse_terminal()
+        page = run_async(_page(ledger, run, _states(state)))
+        click.echo(page.encode(), nl=False)
+        return
     if state is not None:
-        raise click.UsageError("--state goes with --format csv.")
+        raise click.UsageError("--state goes with --format csv or html.")
     found, holder = run_async(run_report(ledger, run))
     if form == "json":
         print_json(found.as_json())
@@ -115,6 +133,20 @@ async def _print_csv(ledger: Path, run: str | None, states: list[str]) -> None:
     async with aclosing(recipient_lines(ledger, run, states)) as lines:
         async for line in lines:
             sys.stdout.buffer.write(line.encode("utf-8", "surrogateescape"))
+
+
+def _refuse_terminal() -> None:
+    if sys.stdout and sys.stdout.isatty():
+        raise click.UsageError(
+            "A page is of no use on a terminal: write it to a file, "
+            "as in `campaign report RUN --format html > report.html`, and open that in a browser."
+        )
+
+
+async def _page(ledger: Path, run: str | None, states: list[str]) -> str:
+    from sender.page import report_page
+
+    return await report_page(ledger, run, tuple(dict.fromkeys(states)))
 
 
 def _states(text: str | None) -> list[str]:

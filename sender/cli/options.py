@@ -32,11 +32,11 @@ def run_async(work: Coroutine[Any, Any, T]) -> T:
     return asyncio.run(work)
 
 
-def set_up_logs() -> None:
+def set_up_logs(*, is_quiet: bool | None = None) -> None:
     """Sends log lines to standard error as the environment asks. Raises InputError."""
     from sender import logs
 
-    logs.configure(os.environ, is_terminal=sys.stderr.isatty())
+    logs.configure(os.environ, is_terminal=sys.stderr.isatty(), is_quiet=is_quiet)
 
 
 def standard_input() -> BinaryIO | None:
@@ -44,10 +44,12 @@ def standard_input() -> BinaryIO | None:
     return sys.stdin.buffer if sys.stdin else None
 
 
-def print_json(document: object) -> None:
-    """One JSON document on standard output."""
+def print_json(document: object, *, indent: int | None = 2) -> None:
+    """One JSON document on standard output, at once; on one line without `indent`."""
     import json
 
     # Not orjson: the name of a file may hold bytes that are no UTF-8. They come out escaped.
-    text = json.dumps(document, indent=2, ensure_ascii=False)
-    sys.stdout.buffer.write(f"{text}\n".encode("utf-8", "backslashreplace"))
+    text = json.dumps(document, indent=indent, ensure_ascii=False)
+    if sys.stdout:  # a closed one is None
+        sys.stdout.buffer.write(f"{text}\n".encode("utf-8", "backslashreplace"))
+        sys.stdout.buffer.flush()

@@ -83,6 +83,7 @@ async def _serve(server: "Sandbox") -> None:
             async with server:
                 click.echo(f"Page  {server.origin}/")
                 click.echo(f"API   {server.url}")
+                click.echo(f"MCP   {server.mcp_url}")
                 await asyncio.Event().wait()
         except OSError as error:
             raise click.ClickException(f"port is taken: {error.strerror}; --port 0 takes any free one") from error

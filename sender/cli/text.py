@@ -8,9 +8,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from sender.report import spelled
+from sender.report import duration, spelled
 
 if TYPE_CHECKING:
+    from sender.doctor import Finding
     from sender.evidence import Inspection
     from sender.ledger.lock import Holder
     from sender.operate import Pulled
@@ -27,6 +28,7 @@ STYLES = {
     "pending": "cyan",
     "sending": "cyan",
 }
+LEVEL_STYLES = {"ok": "green", "warning": "yellow", "problem": "bold red"}
 
 
 class _Pipe(Console):
@@ -36,20 +38,10 @@ class _Pipe(Console):
 
 def console() -> Console:
     """Standard output: in colour on a terminal only, never wrapped elsewhere, no markup from data."""
-    width = None if sys.stdout.isatty() else PIPE_WIDTH
-    return _Pipe(highlight=False, markup=False, emoji=False, soft_wrap=True, width=width)
-
-
-def duration(seconds: float) -> str:
-    """`0.4 s`, `12 s`, `3 min 05 s`, `2 h 10 min`."""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02} min"
+    if sys.stdout and sys.stdout.isatty():  # a closed one is None
+        return _Pipe(highlight=False, markup=False, emoji=False, soft_wrap=True)
+    # Not left to rich, to which FORCE_COLOR and TTY_COMPATIBLE make a terminal of a pipe.
+    return _Pipe(highlight=False, markup=False, emoji=False, soft_wrap=True, width=PIPE_WIDTH, force_terminal=False)
 
 
 def print_report(report: "Report", holder: "Holder | None" = None) -> None:
@@ -118,6 +110,19 @@ def print_inspections(run: str, inspections: "list[Inspection]") -> None:
             out.print(printable(f"  batch task {task.id}, {task.status}, created {task.created_at}: {accepted}"))
         if not inspection.tasks:
             out.print("  the API knows no batch task of about that time that no other chunk accounts for")
+
+
+def print_findings(findings: "list[Finding]") -> None:
+    """What `doctor` found: a line for each check, and below it what to do, if there is something to do."""
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    for _ in ("level", "check"):
+        table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for finding in findings:
+        table.add_row(Text(finding.level, LEVEL_STYLES[finding.level]), finding.check, Text(printable(finding.says)))
+        if finding.do:
+            table.add_row("", "", Text(printable(f"-> {finding.do}")))
+    console().print(table)
 
 
 def printable(text: str) -> str:

@@ -97,16 +97,10 @@ class InroClient:
         elapsed = loop.time() - (call.began_at or started)
         if call.status is None:
             began = call.began_at is not None
-            return NoReply(began=began, reason=self._without_token(failure), seconds=elapsed)
-        headers = {name: self._without_token(value) for name, value in call.headers.items()}
-        body = self._without_token(call.body.decode("latin-1")).encode("latin-1")
+            return NoReply(began=began, reason=without_token(failure, self._token), seconds=elapsed)
+        headers = {name: without_token(value, self._token) for name, value in call.headers.items()}
+        body = without_token(call.body.decode("latin-1"), self._token).encode("latin-1")
         return Reply(status=call.status, headers=headers, body=body, complete=not failure, seconds=elapsed)
-
-    def _without_token(self, text: str) -> str:
-        # What the API says ends up in the ledger and in reports, and an API may well repeat what it was given.
-        # A token of a few letters is a stand-in's, and may be part of any word.
-        token = self._token.get_secret_value()
-        return text.replace(token, "[token]") if len(token) >= SECRET_LENGTH else text
 
     async def _exchange(self, method: str, path: str, call: _Call, options: dict[str, Any]) -> None:
         # Not among the session's headers: those aiohttp shows to a proxy as well.
@@ -129,29 +123,42 @@ async def connect(*, api_url: str, token: SecretStr, timeout_seconds: float) -> 
     timeout_seconds   for one message, from the first byte written to the last byte of the reply; uploads have 600 s
     """
     connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=IDLE_SECONDS)
-    headers = {"User-Agent": f"inro-campaigns/{_version()}"}
+    headers = {"User-Agent": user_agent()}
     async with aiohttp.ClientSession(
         connector=connector,
         headers=headers,
         timeout=aiohttp.ClientTimeout(total=None),
         trace_configs=[_trace()],
-        proxy=_proxy(api_url),
+        proxy=proxy_for(api_url),
         trust_env=False,  # it would read ~/.netrc, too, whose entries collide with our own Authorization header
         cookie_jar=aiohttp.DummyCookieJar(),
     ) as session:
         yield InroClient(session, api_url, token, timeout_seconds)
 
 
-def _proxy(api_url: str) -> str | None:
+def without_token(text: str, token: SecretStr) -> str:
+    """What an API said, without the token: it ends up in the ledger and in reports."""
+    # A token of a few letters is a stand-in's, and may be part of any word.
+    secret = token.get_secret_value()
+    return text.replace(secret, "[token]") if len(secret) >= SECRET_LENGTH else text
+
+
+def proxy_for(url: str) -> str | None:
     """The proxy of the environment; none for plain http, which never leaves this machine."""
-    parts = urlsplit(api_url)
+    parts = urlsplit(url)
     if parts.scheme != "https" or proxy_bypass(parts.hostname or ""):
         return None
     return getproxies().get("https")
 
 
-def _version() -> str:
+def product_version() -> str:
+    """This product's own version."""
     return version("inro-campaigns")
+
+
+def user_agent() -> str:
+    """How this program names itself to servers."""
+    return f"inro-campaigns/{product_version()}"
 
 
 def _form(fields: tuple[tuple[str, str], ...], file: FilePart, files: ExitStack) -> aiohttp.FormData:
@@ -167,6 +174,11 @@ def _explain(error: Exception, seconds: float) -> str:
     match error:
         case TimeoutError():
             return f"no reply within {seconds:g} s"
+        # The texts of these two show the proxy's address with its password.
+        case aiohttp.InvalidURL():
+            return "the address of the proxy is no URL: expected http://HOST:PORT"
+        case aiohttp.ClientHttpProxyError():
+            return f"the proxy refuses to connect: HTTP {error.status} {error.message}"
         case aiohttp.ClientConnectorDNSError():
             return f"the host {error.host} is not known here"
         case aiohttp.ClientConnectorCertificateError() | ssl.SSLError() | aiohttp.ClientSSLError():

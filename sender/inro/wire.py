@@ -15,6 +15,7 @@ from typing import Any
 import orjson
 
 from campaigns.model import IdentifierKind
+from sender.inro.quotas import QUOTA_HEADERS, quotas
 from sender.outcome import ChunkState, Outcome, Then
 
 # One contact -> singular field, several -> plural (documented).
@@ -26,7 +27,7 @@ SINGULAR = {
 PLURAL = {kind: f"{name}s" for kind, name in SINGULAR.items()}
 REFUSAL_LISTS = ("invalid", "rejected", "not_found", "errors")  # assumed
 REASON_LIMIT = 300
-REPLY_HEADERS = ("content-type", "retry-after", "date", "x-request-id")
+REPLY_HEADERS = ("content-type", "retry-after", "date", "x-request-id", "location", *QUOTA_HEADERS)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -118,6 +119,7 @@ def outcome(answer: Reply | NoReply, addresses: Sequence[int | str]) -> Outcome:
         seconds=answer.seconds,
         request_id=answer.headers.get("x-request-id"),
         batch_task_id=_text(said.get("batch_task_id")),
+        quotas=quotas(answer.headers, http_date(answer.headers.get("date", ""))),
     )
 
 
@@ -131,7 +133,7 @@ def probe_outcome(answer: Reply | NoReply) -> Outcome:
         then = Then.WAIT
     elif answer.status in (401, 403) or 300 <= answer.status < 400:
         then = Then.STOP
-    elif answer.status < 500 and not _is_html(answer):
+    elif answer.status < 500 and not is_html(answer):
         return Outcome(chunk=ChunkState.ACCEPTED, status=answer.status)
     return Outcome(
         chunk=ChunkState.PENDING,
@@ -146,10 +148,10 @@ def _verdict(reply: Reply, said: Mapping[str, Any]) -> tuple[ChunkState, Then]:
     status = reply.status
     if 200 <= status < 300:
         # A page is not the API's answer: a proxy or a login form stands between, and nobody knows what it did.
-        return (ChunkState.UNKNOWN, Then.STOP) if _is_html(reply) else (ChunkState.ACCEPTED, Then.GO_ON)
+        return (ChunkState.UNKNOWN, Then.STOP) if is_html(reply) else (ChunkState.ACCEPTED, Then.GO_ON)
     state, then = _refusal(status, reply.headers)
     # A refusal that was cut short may have gone on to name those it accepted.
-    is_doubtful = _shows_acceptance(said) or (state is ChunkState.REJECTED and not reply.complete)
+    is_doubtful = shows_acceptance(said) or (state is ChunkState.REJECTED and not reply.complete)
     return (ChunkState.UNKNOWN if is_doubtful else state), then
 
 
@@ -178,11 +180,12 @@ def retry_after_seconds(headers: Mapping[str, str]) -> float | None:
     told = headers.get("retry-after", "").strip()
     if re.fullmatch(r"\d{1,9}(\.\d+)?", told, re.ASCII):
         return float(told)
-    until, now = _date(told), _date(headers.get("date", ""))
+    until, now = http_date(told), http_date(headers.get("date", ""))
     return None if until is None or now is None else max(0.0, (until - now).total_seconds())
 
 
-def _date(text: str) -> datetime | None:
+def http_date(text: str) -> datetime | None:
+    """The moment that a header names; None when it names none."""
     try:
         moment = parsedate_to_datetime(text)
     except (ValueError, TypeError, IndexError, OverflowError):
@@ -198,14 +201,16 @@ def _parse(body: bytes) -> Mapping[str, Any]:
     return said if isinstance(said, dict) else {}
 
 
-def _is_html(reply: Reply) -> bool:
+def is_html(reply: Reply) -> bool:
+    """Whether a reply is a page for people, and so comes from something else than the API."""
     if reply.complete and not reply.body.strip():
         return False  # no page, whatever the header says: frameworks label empty replies so
     content_type = reply.headers.get("content-type", "").lower()
     return content_type.startswith(("text/html", "application/xhtml")) or reply.body.lstrip()[:1] == b"<"
 
 
-def _shows_acceptance(said: Mapping[str, Any]) -> bool:
+def shows_acceptance(said: Mapping[str, Any]) -> bool:
+    """Whether the API says that it has taken on any of it."""
     # Whatever is no plain zero counts as a sign: a wrong "unknown" costs a look, a wrong resend a second message.
     return bool(said.get("batch_task_id")) or said.get("accepted_count") not in (None, 0, "", "0", [], {})
 
@@ -250,10 +255,15 @@ def _count(value: object) -> int | None:
 
 def reason(reply: Reply) -> str:
     """The status and the API's own words, printable and short."""
-    words = _words(_parse(reply.body)) or ("an HTML page" if _is_html(reply) else reply.body.decode("utf-8", "replace"))
-    printable = "".join(character if character.isprintable() else " " for character in words)
-    shortened = " ".join(printable.split())[:REASON_LIMIT]
+    words = _words(_parse(reply.body)) or ("an HTML page" if is_html(reply) else reply.body.decode("utf-8", "replace"))
+    shortened = one_line(words)
     return f"HTTP {reply.status}: {shortened}" if shortened else f"HTTP {reply.status}"
+
+
+def one_line(words: str) -> str:
+    """The words without what can't be printed, short."""
+    printable = "".join(character if character.isprintable() else " " for character in words)
+    return " ".join(printable.split())[:REASON_LIMIT]
 
 
 def _words(said: Mapping[str, Any]) -> str:

@@ -1,13 +1,34 @@
 """The ledger: what was planned, what was sent, what became of it. This is the port; `sqlite.py` is behind it."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Protocol
 
 from campaigns.audience import Recipient, SourceStamp
 from campaigns.plan import Chunk
-from sender.ledger.records import START, Attempt, Call, Command, NewRun, Part, Plan, Position, Run, StoredChunk, Totals
+from sender.ledger.records import (
+    START,
+    Attempt,
+    Bucket,
+    Call,
+    Clock,
+    Command,
+    Failure,
+    Latency,
+    Later,
+    NewRun,
+    Part,
+    Plan,
+    Position,
+    Rates,
+    Reason,
+    Run,
+    Span,
+    StoredChunk,
+    StoredSession,
+    Totals,
+)  # fmt: skip
 from sender.ledger.sqlite import SqliteLedger
 from sender.outcome import ChunkState, Lever, Outcome, RunState
 
@@ -52,11 +73,18 @@ class Ledger(Protocol):
 
     # sending
 
-    async def start_session(self, run_id: int, now: float) -> int:
-        """Marks the run as running; what was left `sending` becomes `unknown`. Returns how many recipients."""
+    async def start_session(self, run_id: int, now: float, rates: Rates | None = None) -> int:
+        """Marks the run as running; what was left `sending` becomes `unknown`. Returns how many recipients.
+
+        Until the session ends, `rates` bind every claim of the account, of whichever run and sender. The rate of calls
+        is noted with the session.
+        """
 
     async def end_session(self, run_id: int, state: RunState, reason: str, now: float) -> int:
         """Marks the run as ended in `state`; what is still `sending` becomes `unknown`. Returns how many recipients."""
+
+    async def mark(self, run_id: int, state: RunState, reason: str) -> None:
+        """Says how a session under way stands, unless an operator has paused or cancelled it."""
 
     async def strand(self, run_id: int, now: float) -> int:
         """Marks as `unknown` what a sender that died was sending. Returns how many recipients."""
@@ -79,8 +107,14 @@ class Ledger(Protocol):
     async def load_all(self, chunk_ids: Sequence[int]) -> list[StoredChunk]:
         """Those chunks with their recipients."""
 
-    async def claim(self, chunk: StoredChunk, now: float) -> Attempt | None:
-        """Notes durably that the chunk is being sent; None when it is pending no more."""
+    async def claim(self, chunk: StoredChunk, clock: Clock) -> Attempt | Later | None:
+        """Notes durably that the chunk is being sent, at the moment when that is noted.
+
+        None when it is pending no more. Later when the account has no room for it, and nothing was done.
+        """
+
+    async def pause(self, run_id: int, until: float) -> None:
+        """No claim of the run's account before that time, by whichever sender."""
 
     async def settle(self, attempt: Attempt, outcome: Outcome, now: float) -> None:
         """Records what became of a call."""
@@ -108,8 +142,14 @@ class Ledger(Protocol):
     async def keep_sources(self, run_id: int, audience_spec: str, stamps: Iterable[SourceStamp]) -> None:
         """Remembers the CSVs as they were last read, and the audience section that they were read by."""
 
-    async def recent_sends(self, account_id: int, since: float) -> list[tuple[float, int]]:
-        """Time and number of recipients of the account's calls since then, oldest first."""
+    async def last_call_of(self, account_id: int) -> float | None:
+        """When the account's last call began, whichever run it was for."""
+
+    async def note_rate(self, run_id: int, rate: str) -> None:
+        """Remembers the rate that the session asks for, for other terminals to show."""
+
+    async def note_pause(self, run_id: int, until: float, reason: str) -> None:
+        """Remembers that the account waits until then, for other terminals to show."""
 
     async def media_url(self, account_id: int, sha256: str) -> str | None:
         """Where a file of that content was uploaded to."""
@@ -139,17 +179,49 @@ class Ledger(Protocol):
     async def totals(self, run_id: int) -> Totals:
         """Sums over the run's leaves."""
 
+    async def run_sends(self, run_id: int, since: float) -> list[tuple[float, int]]:
+        """Time and number of recipients of the run's own calls since then, oldest first."""
+
+    async def failures(self, run_id: int, limit: int) -> list[Failure]:
+        """The run's last calls that were refused or are in doubt, the newest first."""
+
     async def calls(self, run_id: int) -> list[Call]:
         """The last call of each accepted or unknown leaf, in the order of the calls; a part's may be its parent's."""
 
-    def chunks(self, run_id: int, states: Iterable[ChunkState]) -> AsyncGenerator[StoredChunk]:
-        """The run's leaves in plan order, with their recipients, those in the given states only."""
+    async def sessions(self, run_id: int) -> list[StoredSession]:
+        """Each time that a sender worked on the run, in order."""
+
+    async def buckets(self, run_id: int, starts: Sequence[float], seconds: float) -> list[Bucket]:
+        """How many calls began in each bucket of so many seconds; empty buckets are left out.
+
+        starts   the beginnings of the stretches of time that buckets are counted in, in order
+        """
+
+    async def waits(self, run_id: int, seconds: float) -> list[Span]:
+        """The times of so many seconds or more in which no call followed a 429; the end of the last may be far off."""
+
+    async def latency(self, run_id: int, percents: Sequence[int]) -> Latency:
+        """The seconds that calls took, at these percentiles (nearest rank; 100 is the longest)."""
+
+    async def reasons(self, run_id: int, limit: int) -> list[Reason]:
+        """Why recipients or calls were not accepted, the most recipients first; beyond the limit summed by state."""
+
+    def chunks(
+        self, run_id: int, states: Iterable[ChunkState], *, only_incomplete: bool = False
+    ) -> AsyncGenerator[StoredChunk]:
+        """The run's leaves in plan order, with their recipients, those in the given states only.
+
+        only_incomplete   only chunks of which some recipients were not found
+        """
 
 
 @asynccontextmanager
-async def open_ledger(path: Path) -> AsyncIterator[Ledger]:
-    """The ledger at `path`, made when there is none. Raises LedgerError."""
-    ledger = SqliteLedger(path)
+async def open_ledger(path: Path, on_commit: Callable[[float], None] | None = None) -> AsyncIterator[Ledger]:
+    """The ledger at `path`, made when there is none. Raises LedgerError.
+
+    on_commit   told after each commit how many seconds it took, from another thread
+    """
+    ledger = SqliteLedger(path, on_commit)
     await ledger.start()
     try:
         yield ledger
@@ -160,15 +232,24 @@ async def open_ledger(path: Path) -> AsyncIterator[Ledger]:
 __all__ = [
     "START",
     "Attempt",
+    "Bucket",
     "Call",
+    "Clock",
     "Command",
+    "Failure",
+    "Latency",
+    "Later",
     "Ledger",
     "NewRun",
     "Part",
     "Plan",
     "Position",
+    "Rates",
+    "Reason",
     "Run",
+    "Span",
     "StoredChunk",
+    "StoredSession",
     "Totals",
     "open_ledger",
 ]

@@ -6,6 +6,8 @@ from typing import Final
 
 import apsw
 
+from campaigns import model
+from sender.ledger import arbiter
 from sender.ledger.calls import EXCLUDED, without_opted_out
 from sender.ledger.records import Command, Part, StoredChunk
 from sender.ledger.rows import as_json, fetch, fetch_one, insert_chunk, load_chunk
@@ -21,7 +23,10 @@ def obey(connection: apsw.Connection, command: Command, now: float) -> int:
 
 def _pause(connection: apsw.Connection, command: Command, _now: float) -> int:
     connection.execute(
-        "update run set held = 1, state = 'paused' where id = ? and state not in ('completed', 'cancelled')",
+        """
+        update run set held = 1, reason = case state when 'scheduled' then '' else reason end, state = 'paused'
+        where id = ? and state not in ('completed', 'cancelled')
+        """,
         (command.run_id,),
     )
     return 0
@@ -42,14 +47,16 @@ def _resume(connection: apsw.Connection, command: Command, _now: float) -> int:
 
 
 def _cancel(connection: apsw.Connection, command: Command, now: float) -> int:
-    changed = _move(connection, command, now, ChunkState.PENDING, ChunkState.CANCELLED, f"cancelled by {command.user}")
-    statement = "update run set held = 0, state = 'cancelled' where id = ? and state <> 'completed'"
-    connection.execute(statement, (command.run_id,))
+    reason = f"cancelled by {command.user}"
+    changed = _move(connection, command, now, ChunkState.PENDING, ChunkState.CANCELLED, reason)
+    statement = "update run set held = 0, state = 'cancelled', reason = ? where id = ? and state <> 'completed'"
+    connection.execute(statement, (reason, command.run_id))
     return changed
 
 
 def _rate(connection: apsw.Connection, command: Command, _now: float) -> int:
     connection.execute("update run set rate = ? where id = ?", (command.argument, command.run_id))
+    arbiter.change_lease(connection, command.run_id, model.Rate.parse(command.argument))
     return 0
 
 

@@ -4,6 +4,7 @@ The kernel frees it at the moment its holder dies, however it dies, so a restart
 """
 
 import fcntl
+import glob
 import os
 import socket
 import time
@@ -60,19 +61,40 @@ def _acquire(descriptor: int) -> bool:
     return False
 
 
+def is_held(ledger: Path, run: str) -> bool:
+    """Whether the run has a sender now, in this process or in another one."""
+    try:
+        descriptor = os.open(_lock_file(ledger, run), os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return False
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+
+
 def holder(ledger: Path, run: str) -> Holder | None:
     """Who sends the run now; None when nobody does."""
+    if not is_held(ledger, run):
+        return None
     try:
         descriptor = os.open(_lock_file(ledger, run), os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return None
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        return None
-    except BlockingIOError:
         return _holder(descriptor)
     finally:
         os.close(descriptor)
+
+
+def lock_files(ledger: Path) -> dict[str, Path]:
+    """The lock file of every run that was ever sent, by the run's name."""
+    prefix, suffix = f"{ledger.name}-", ".lock"
+    files = sorted(ledger.parent.glob(f"{glob.escape(prefix)}*{suffix}"))
+    return {file.name.removeprefix(prefix).removesuffix(suffix): file for file in files}
 
 
 def _lock_file(ledger: Path, run: str) -> Path:

@@ -1,13 +1,19 @@
 """What the ledger keeps, as frozen values."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from campaigns.audience import Recipient, SourceStamp
 from campaigns.audience.recipients import KINDS
 from campaigns.model import IdentifierKind
 from sender.outcome import ChunkState, Lever, RunState
+
+if TYPE_CHECKING:
+    from campaigns.model import Rate
+
+Clock = Callable[[], float]
+"""Gives seconds since 1970, such as `time.time`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,6 +63,9 @@ class Run:
     reason: str
     rate: str | None = None
     held: bool = False
+    rate_asked: str | None = None
+    paused_until: float | None = None
+    pause_reason: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -116,12 +125,43 @@ class StoredChunk:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Rates:
+    """How fast a run is sent at most.
+
+    calls       calls of its whole account in any such period
+    recipients  recipients in any such period, None for no bound of their own
+    """
+
+    calls: "Rate"
+    recipients: "Rate | None" = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Attempt:
-    """One call, durably noted before its first byte leaves."""
+    """One call, durably noted before its first byte leaves.
+
+    sent_at           when it may leave, a moment ahead perhaps
+    courtesy_seconds  for how long its sender lets the account's other senders come first; 0 when there are none
+    """
 
     id: int
     chunk_id: int
+    account_id: int
     number: int
+    sent_at: float
+    courtesy_seconds: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Later:
+    """A call that was not claimed: its account's rates have no room for it yet.
+
+    seconds    when to ask again
+    is_paused  whether that is because the API asked the account to wait
+    """
+
+    seconds: float
+    is_paused: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -134,6 +174,17 @@ class Call:
     sent_at: float
     reason: str
     batch_task_id: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Failure:
+    """A call that did not go well: when its reply came, and what came of it: rejected, unknown, or stop."""
+
+    chunk_id: int
+    at: float
+    recipients: int
+    result: str
+    reason: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -165,3 +216,64 @@ class Totals:
     attempts: int = 0
     retried: int = 0
     rate_limited: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StoredSession:
+    """The time that one sender worked on a run.
+
+    started_at  when it began
+    ended_at    when it ended, or its last call did, if its sender died; None when it has made no call yet
+    rate        the calls in a period that were asked for at its start; None where nobody noted it
+    is_open     whether it lasts still, for all that the ledger knows
+    """
+
+    started_at: float
+    ended_at: float | None
+    rate: str | None
+    is_open: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Bucket:
+    """The calls that began in one stretch of time, at one place in it; `accepted` and `rate_limited` are among them."""
+
+    stretch: int
+    place: int
+    calls: int
+    accepted: int
+    rate_limited: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Span:
+    """A time from one moment to another."""
+
+    start: float
+    end: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Latency:
+    """How long calls took: how many are known to have ended, and the seconds by percent."""
+
+    calls: int
+    seconds: Mapping[int, float]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reason:
+    """Why recipients or calls were not accepted.
+
+    state       what became of the recipients; pending for calls that were repeated
+    words       the API's words or ours; None for the sum of the rarer ones
+    recipients  recipients that are in this state for this reason now
+    calls       calls that were answered so
+    reasons     how many reasons this is the sum of
+    """
+
+    state: ChunkState
+    words: str | None
+    recipients: int
+    calls: int
+    reasons: int = 1

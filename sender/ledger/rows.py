@@ -16,7 +16,8 @@ from sender.outcome import ChunkState, Lever, RunState
 RUN = """
     select run.id, name, key, campaign, account_id, origin, label, state, message_fingerprint, audience_spec,
            audience_fingerprint, sources, exclusions, counts, planned, content,
-           created_at, session_started_at, elapsed_seconds, ended_at, reason, rate, held
+           created_at, session_started_at, elapsed_seconds, ended_at, reason, rate, held,
+           rate_asked, run.paused_until, pause_reason
     from run join account on account.id = account_id
 """
 CHUNK = """
@@ -112,6 +113,9 @@ def run_of(row: tuple[Any, ...]) -> Run:
         reason=row[20],
         rate=row[21],
         held=bool(row[22]),
+        rate_asked=row[23],
+        paused_until=row[24],
+        pause_reason=row[25],
     )
 
 

@@ -1,7 +1,7 @@
 """The ledger on SQLite: the statements, each a method."""
 
 import secrets
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,13 +10,25 @@ import apsw
 
 from campaigns.audience import Recipient, SourceStamp
 from campaigns.plan import Chunk
-from sender.ledger import calls, database, levers
-from sender.ledger.packing import pack, unpack
-from sender.ledger.records import START, Attempt, Call, Command, NewRun, Part, Plan, Position, Run, StoredChunk, Totals
+from sender.ledger import arbiter, calls, database, levers
+from sender.ledger.looking import Looking
+from sender.ledger.packing import pack
+from sender.ledger.records import (
+    Attempt,
+    Clock,
+    Command,
+    Later,
+    NewRun,
+    Part,
+    Plan,
+    Position,
+    Rates,
+    Run,
+    StoredChunk,
+)
 from sender.ledger.rows import (
     CHUNK,
     COMMAND,
-    LAST_CALLS,
     RUN,
     as_json,
     as_stamps,
@@ -25,19 +37,18 @@ from sender.ledger.rows import (
     fetch,
     fetch_one,
     insert_chunk,
-    load_chunks,
     run_of,
 )
 from sender.ledger.writer import Writer
-from sender.outcome import ChunkState, Lever, Outcome, RunState
+from sender.outcome import Lever, Outcome, RunState
 
 
-class SqliteLedger:
+class SqliteLedger(Looking):
     """See `sender.ledger.Ledger` for what each method promises."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, on_commit: Callable[[float], None] | None = None) -> None:
         self.path = path
-        self._writer = Writer(partial(database.connect, path), path)
+        super().__init__(Writer(partial(database.connect, path), path, on_commit))
 
     async def start(self) -> None:
         """Opens the file. Raises LedgerError."""
@@ -141,11 +152,15 @@ class SqliteLedger:
 
     # sending
 
-    async def start_session(self, run_id: int, now: float) -> int:
-        return await self._writer.run(lambda connection: calls.start_session(connection, run_id, now))
+    async def start_session(self, run_id: int, now: float, rates: Rates | None = None) -> int:
+        return await self._writer.run(lambda connection: calls.start_session(connection, run_id, now, rates))
 
     async def end_session(self, run_id: int, state: RunState, reason: str, now: float) -> int:
         return await self._writer.run(lambda connection: calls.end_session(connection, run_id, state, reason, now))
+
+    async def mark(self, run_id: int, state: RunState, reason: str) -> None:
+        statement = "update run set state = ?, reason = ? where id = ? and state in ('running', 'scheduled')"
+        await self._write(statement, state, reason, run_id)
 
     async def strand(self, run_id: int, now: float) -> int:
         return await self._writer.run(lambda connection: calls.strand(connection, run_id, now))
@@ -168,14 +183,11 @@ class SqliteLedger:
         query = f"{CHUNK} where run_id = ? and state <> 'split' order by first, id"
         return [chunk_of(row) for row in await self._read(query, run_id)]
 
-    async def load(self, chunk_id: int) -> StoredChunk:
-        return (await self.load_all([chunk_id]))[0]
+    async def claim(self, chunk: StoredChunk, clock: Clock) -> Attempt | Later | None:
+        return await self._writer.run(lambda connection: calls.claim(connection, self.path, chunk.id, clock()))
 
-    async def load_all(self, chunk_ids: Sequence[int]) -> list[StoredChunk]:
-        return await self._writer.run(lambda connection: load_chunks(connection, chunk_ids), writes=False)
-
-    async def claim(self, chunk: StoredChunk, now: float) -> Attempt | None:
-        return await self._writer.run(lambda connection: calls.claim(connection, chunk.id, now))
+    async def pause(self, run_id: int, until: float) -> None:
+        await self._writer.run(lambda connection: arbiter.pause(connection, run_id, until))
 
     async def settle(self, attempt: Attempt, outcome: Outcome, now: float) -> None:
         await self._writer.run(lambda connection: calls.settle(connection, attempt, outcome, now))
@@ -198,9 +210,15 @@ class SqliteLedger:
         statement = "update run set audience_spec = ?, sources = ? where id = ?"
         await self._write(statement, audience_spec, as_stamps(stamps), run_id)
 
-    async def recent_sends(self, account_id: int, since: float) -> list[tuple[float, int]]:
-        query = "select sent_at, recipients from attempt where account_id = ? and sent_at > ? order by sent_at"
-        return await self._read(query, account_id, since)
+    async def last_call_of(self, account_id: int) -> Any:
+        query = "select max(sent_at) from attempt where account_id = ?"
+        return (await self._read(query, account_id))[0][0]
+
+    async def note_rate(self, run_id: int, rate: str) -> None:
+        await self._write("update run set rate_asked = ? where id = ?", rate, run_id)
+
+    async def note_pause(self, run_id: int, until: float, reason: str) -> None:
+        await self._write("update run set paused_until = ?, pause_reason = ? where id = ?", until, reason, run_id)
 
     async def media_url(self, account_id: int, sha256: str) -> str | None:
         rows = await self._read("select url from media_file where account_id = ? and sha256 = ?", account_id, sha256)
@@ -228,73 +246,3 @@ class SqliteLedger:
 
     async def obey(self, command: Command, now: float) -> int:
         return await self._writer.run(lambda connection: levers.obey(connection, command, now))
-
-    # looking
-
-    async def totals(self, run_id: int) -> Totals:
-        def work(connection: apsw.Connection) -> Totals:
-            states = fetch(
-                connection,
-                """
-                select state, count(*), sum(size), sum(not_found_count) from chunk
-                where run_id = ? and state <> 'split' group by state
-                """,
-                run_id,
-            )
-            sent = fetch(
-                connection,
-                """
-                select count(*), coalesce(sum(number > 1), 0), coalesce(sum(attempt.status = 429), 0)
-                from attempt join chunk on chunk.id = chunk_id where run_id = ?
-                """,
-                run_id,
-            )
-            attempts, retried, rate_limited = sent[0]
-            return Totals(
-                chunks={ChunkState(state): chunks for state, chunks, _, _ in states},
-                recipients={ChunkState(state): recipients for state, _, recipients, _ in states},
-                not_found=sum(not_found for *_, not_found in states),
-                attempts=attempts,
-                retried=retried,
-                rate_limited=rate_limited,
-            )
-
-        return await self._writer.run(work, writes=False)
-
-    async def calls(self, run_id: int) -> list[Call]:
-        return [
-            Call(
-                chunk_id=chunk_id,
-                state=ChunkState(state),
-                recipients=size,
-                sent_at=sent_at,
-                reason=reason,
-                batch_task_id=batch_task_id,
-            )
-            for chunk_id, state, size, sent_at, reason, batch_task_id in await self._read(LAST_CALLS, run_id)
-        ]
-
-    async def chunks(self, run_id: int, states: Iterable[ChunkState]) -> AsyncGenerator[StoredChunk]:
-        wanted = as_json([*states])
-        query = f"""{CHUNK} where run_id = ? and state <> 'split' and state in (select value from json_each(?))
-            and (first, id) > (?, ?) order by first, id limit 200"""
-        after = START
-        while rows := await self._read(query, run_id, wanted, *after):
-            for row in rows:
-                chunk = await self.load(row[0])
-                after = chunk.position
-                yield chunk
-
-    async def _read(self, query: str, *values: Any) -> list[Any]:
-        return await self._writer.run(lambda connection: connection.execute(query, values).fetchall(), writes=False)
-
-    async def _packed(self, query: str, *values: Any) -> AsyncIterator[tuple[Recipient, ...]]:
-        """What the second column of a query holds, read by pages that begin behind a number in the first."""
-        after = 0
-        while page := await self._read(query, *values, after):
-            after = page[-1][0]
-            for _, packed in page:
-                yield unpack(packed)
-
-    async def _write(self, statement: str, *values: Any) -> None:
-        await self._writer.run(lambda connection: connection.execute(statement, values).fetchall())

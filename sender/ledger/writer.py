@@ -8,6 +8,7 @@ that fails takes no other with it.
 import asyncio
 import queue
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -32,8 +33,11 @@ class _Job:
 class Writer:
     """The thread. `run` may be awaited from any coroutine of one event loop."""
 
-    def __init__(self, connect: Callable[[], apsw.Connection], path: Path) -> None:
+    def __init__(
+        self, connect: Callable[[], apsw.Connection], path: Path, on_commit: Callable[[float], None] | None = None
+    ) -> None:
         self._connect = connect
+        self._on_commit = on_commit
         self._path = path
         self._inode: int | None = None
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
@@ -66,7 +70,10 @@ class Writer:
         self._opened.set_result(None)
         try:
             while jobs := self._next_group():
+                began_at = time.perf_counter()
                 self._commit(connection, jobs)
+                if self._on_commit and any(job.writes for job in jobs):
+                    self._on_commit(time.perf_counter() - began_at)
         finally:
             connection.close()
 

@@ -7,6 +7,7 @@ from typing import Any
 from aiohttp import web
 
 from sender.sandbox import people
+from sender.sandbox.body import Body
 from sender.sandbox.deliveries import Receipt
 from sender.sandbox.gate import BASE, BODY, ENTRY, HALF
 from sender.sandbox.library import OWN_MEDIA, POSTS
@@ -21,8 +22,13 @@ TASK_SECONDS = 1.0
 
 async def post_message(request: web.Request) -> web.StreamResponse:
     """Accept a message for one contact or a list."""
+    return accept_message(request, request[BODY])
+
+
+def accept_message(request: web.Request, body: Body) -> web.Response:
+    """The reply to the message in this body, which is counted; Refusal when it makes no sense."""
     world, entry = request.app[WORLD], request[ENTRY]
-    message = read_message(request[BODY], text_field=world.options.text_field, own_media=OWN_MEDIA)
+    message = read_message(body, text_field=world.options.text_field, own_media=OWN_MEDIA)
     entry.message = message
     if any(holds(world.options.poison, message.kind, each) for each in message.recipients):
         raise Refusal(422, "The message cannot be sent to these contacts")

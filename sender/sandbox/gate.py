@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from sender.sandbox.body import Body, read_body
+from sender.sandbox.jsonrpc import sends_message
 from sender.sandbox.mishaps import Mishap
 from sender.sandbox.recorder import Entry
 from sender.sandbox.refusal import Refusal
@@ -13,6 +14,7 @@ from sender.sandbox.spoiling import spoil, vanish
 from sender.sandbox.world import WORLD, World
 
 BASE = "/api/v1"
+MCP = "/mcp"
 ENTRY = web.RequestKey("entry", Entry)
 BODY = web.RequestKey("body", Body)
 HALF = web.RequestKey("half", bool)
@@ -23,15 +25,23 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 @web.middleware
 async def gate(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Answer an API request and write down what happened to it; other paths pass untouched."""
-    if not request.path.startswith(f"{BASE}/"):
+    is_mcp = request.path == MCP
+    if not is_mcp and not request.path.startswith(f"{BASE}/"):
         return await handler(request)
     world = request.app[WORLD]
+    try:
+        # All MCP requests look alike from outside; what one is stands in its body.
+        body = await read_body(request) if is_mcp else Body()
+    except ConnectionError:
+        return vanish(request)
     entry = world.recorder.begin(
         request,
         request.path.removeprefix(BASE),
         world.clock(),
         authorized=world.knows(request.headers.get("Authorization")),
+        is_message=sends_message(body) if is_mcp else None,
     )
+    request[BODY] = body
     request[ENTRY] = entry
     world.tally.arrive(entry)
     try:
@@ -51,7 +61,8 @@ async def _answer(world: World, request: web.Request, handler: Handler) -> web.S
         entry.mishap = mishap.name if mishap and mishap.early else "down"
         return vanish(request)
     latency_seconds = world.dice.latency_seconds()
-    request[BODY] = await read_body(request)
+    if entry.path != MCP:
+        request[BODY] = await read_body(request)
     world.recorder.add_body(entry, request[BODY])
     await _pause(world, latency_seconds / 2)
     response = await _outcome(world, request, handler, refusal, mishap)

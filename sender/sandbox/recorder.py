@@ -39,11 +39,8 @@ class Entry:
     """What went wrong on purpose."""
     message: Message | None = None
     """The message, once it has been understood."""
-
-    @property
-    def is_message(self) -> bool:
-        """Whether this is a POST /messages."""
-        return self.method == "POST" and self.path == "/messages"
+    is_message: bool = False
+    """Whether this is a POST /messages, or calls MCP's tool that does the same."""
 
     def as_data(self) -> dict[str, Any]:
         """The entry as JSON-ready data."""
@@ -91,8 +88,10 @@ class Recorder:
         self.recent_messages: deque[Entry] = deque(maxlen=14)
         self.recent_uploads: deque[Upload] = deque(maxlen=6)
 
-    def begin(self, request: web.Request, path: str, now: float, *, authorized: bool) -> Entry:
-        """A new entry for a request whose headers have come."""
+    def begin(
+        self, request: web.Request, path: str, now: float, *, authorized: bool, is_message: bool | None = None
+    ) -> Entry:
+        """A new entry for a request whose headers have come; `is_message` where its address does not tell."""
         self.seen += 1
         entry = Entry(
             number=self.seen,
@@ -103,6 +102,7 @@ class Recorder:
             idempotency_key=request.headers.get("Idempotency-Key"),
             authorization={"present": "Authorization" in request.headers, "valid": authorized},
             arrived_at=now,
+            is_message=(request.method, path) == ("POST", "/messages") if is_message is None else is_message,
         )
         self._entries.append(entry)
         if entry.is_message:

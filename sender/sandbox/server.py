@@ -7,10 +7,10 @@ from typing import Any, Self
 
 from aiohttp import web
 
-from sender.sandbox import api, console
+from sender.sandbox import api, console, mcp
 from sender.sandbox.body import MAX_MULTIPART_BYTES
 from sender.sandbox.faults import Faults
-from sender.sandbox.gate import BASE, gate
+from sender.sandbox.gate import BASE, MCP, gate
 from sender.sandbox.limits import LimiterKind
 from sender.sandbox.options import Options, Plan, ReplyStyle, RetryAfterStyle
 from sender.sandbox.world import WORLD, World
@@ -73,7 +73,7 @@ class Sandbox:
         self._world.closing.clear()
         app = web.Application(middlewares=[gate], client_max_size=MAX_MULTIPART_BYTES)
         app[WORLD] = self._world
-        app.add_routes([*api.ROUTES, *console.ROUTES])
+        app.add_routes([*api.ROUTES, *mcp.ROUTES, *console.ROUTES])
         app.on_shutdown.append(_release)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS)
         await self._runner.setup()
@@ -112,6 +112,11 @@ class Sandbox:
     def url(self) -> str:
         """The API's base URL, such as `http://127.0.0.1:43211/api/v1`."""
         return self.origin + BASE
+
+    @property
+    def mcp_url(self) -> str:
+        """The address of its MCP server, such as `http://127.0.0.1:43211/mcp`."""
+        return self.origin + MCP
 
     @property
     def faults(self) -> Faults:

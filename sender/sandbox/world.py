@@ -46,6 +46,7 @@ class World:
         self.library = Library()
         self.recorder = Recorder(self.options.keep_requests)
         self.tally = Tally(limit)
+        self.mcp_sessions: set[str] = set()
 
     def knows(self, authorization: str | None) -> bool:
         """Whether this Authorization header carries the token."""

@@ -108,29 +108,6 @@ def test_in_ci_a_ledger_that_may_die_or_that_is_named_is_taken(
     assert sandbox.stats()["deliveries_total"] == 6
 
 
-@pytest.mark.parametrize(
-    ("name", "more", "column"),
-    [
-        ("window", "window: {days: [mon], from: 09:00, to: 20:00, timezone: Europe/Paris}\n", 9),
-        ("not_after", "not_after: 2099-12-01 18:00 +01:00\n", 12),
-        ("notify", "notify: {url: https://hooks.example.com/campaigns}\n", 9),
-    ],
-)
-def test_a_rule_that_is_not_kept_yet_is_refused_and_not_ignored(
-    campaign: Command, sandbox: Sandbox, tmp_path: Path, name: str, more: str, column: int
-) -> None:
-    write_campaign(tmp_path, more=more)
-
-    refused = campaign("send", "spring.yaml", "--yes")
-
-    assert (refused.code, refused.out) == (2, "")
-    assert refused.err == (
-        f"spring.yaml:6:{column}: this version does not keep {name} yet: take it out to send; nothing was sent\n"
-    )
-    assert nothing_came(sandbox)
-    assert nothing_is_planned(campaign)
-
-
 def test_more_recipients_than_the_ceiling_of_the_file_are_refused(
     campaign: Command, sandbox: Sandbox, tmp_path: Path
 ) -> None:

@@ -54,6 +54,14 @@ def test_a_wrong_number_sends_nothing(campaign: Command, sandbox: Sandbox, tmp_p
     assert campaign("runs").out == "No run yet.\n"
 
 
+def test_a_job_that_is_given_a_terminal_is_not_asked(campaign: Command, sandbox: Sandbox, tmp_path: Path) -> None:
+    with Terminal(campaign, "send", write_campaign(tmp_path), environ={"CI": "true"}) as terminal:
+        assert terminal.end() == 2
+
+    assert "needs consent: add --yes, or --expect 2" in terminal.text
+    assert sandbox.requests() == []
+
+
 def test_control_c_at_the_prompt_ends_it_quietly_and_the_next_send_asks_again(
     campaign: Command, sandbox: Sandbox, tmp_path: Path
 ) -> None:
@@ -122,9 +130,11 @@ def test_where_no_terminal_is_there_is_no_bar_and_no_colour(
 ) -> None:
     file = write_campaign(tmp_path, [*PEOPLE[:20], "nobody.here"])
 
-    ended = campaign("send", file, "--yes", environ={"TERM": "xterm-256color"})
+    forced = {"TERM": "xterm-256color", "FORCE_COLOR": "1", "TTY_COMPATIBLE": "1", "GITHUB_ACTIONS": "true"}
+    ended = campaign("send", file, "--yes", environ=forced)
 
     assert ended.code == 0
+    assert "\x1b" not in campaign("--help", environ=forced).out
     assert "\x1b" not in ended.out + ended.err
     assert "━" not in ended.out + ended.err
     assert len(ended.events) == len(ended.err.splitlines())

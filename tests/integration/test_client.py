@@ -1,14 +1,12 @@
 """The real HTTP client against servers that fail at each stage of a call: what it knows then, and what it leaks."""
 
 import asyncio
-import contextlib
 import gzip
 import resource
 import ssl
 import tracemalloc
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,89 +20,11 @@ from yarl import URL
 from sender.inro import client as client_module
 from sender.inro.client import InroClient, _explain, connect
 from sender.inro.wire import FilePart, NoReply, Reply, Request
+from tests.integration.raw_server import OK, Connection, Handler, answering, serving
 
 TOKEN = "inro-live-9f8e7d6c5b4a"
 REQUEST = Request(idempotency_key="key-1", body=b'{"contact_username":"ann","text":"Hi"}')
 LARGE = Request(idempotency_key="key-1", body=b"x" * 1_000_000)
-OK = b"HTTP/1.1 202 Accepted\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
-
-Handler = Callable[["Connection"], Awaitable[None]]
-
-
-@dataclass
-class Connection:
-    """One connection at the server's side."""
-
-    reader: asyncio.StreamReader
-    writer: asyncio.StreamWriter
-    requests: list[bytes]
-
-    async def head(self) -> bytes:
-        """The next request's head, which is noted; b"" when the client closes instead."""
-        try:
-            head = await self.reader.readuntil(b"\r\n\r\n")
-        except asyncio.IncompleteReadError:
-            return b""
-        self.requests.append(head)
-        return head
-
-    async def request(self) -> bytes:
-        """The next request with its body; b"" when the client closes instead."""
-        head = await self.head()
-        length = next((line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")), b":0")
-        return head + await self.reader.readexactly(int(length.partition(b":")[2]))
-
-    def abort(self) -> None:
-        """Closes so that the client sees a reset."""
-        self.writer.transport.abort()
-
-
-@dataclass
-class Server:
-    """A server made of one function; whatever it does not answer stays unanswered."""
-
-    url: str
-    port: int
-    connections: int = 0
-    requests: list[bytes] = field(default_factory=list)
-
-
-@asynccontextmanager
-async def serving(handler: Handler) -> AsyncIterator[Server]:
-    """The handler, called with every connection."""
-    served = Server(url="", port=0)
-    tasks: set[asyncio.Task[None]] = set()
-
-    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        served.connections += 1
-        task = asyncio.current_task()
-        assert task is not None
-        tasks.add(task)
-        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            await handler(Connection(reader, writer, served.requests))
-        writer.close()
-
-    server = await asyncio.start_server(accept, "127.0.0.1", 0, limit=1 << 25)
-    served.port = server.sockets[0].getsockname()[1]
-    served.url = f"http://127.0.0.1:{served.port}/api/v1"
-    try:
-        yield served
-    finally:
-        server.close()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def answering(*pieces: bytes) -> Handler:
-    """Reads one request, writes this and closes."""
-
-    async def handle(connection: Connection) -> None:
-        await connection.request()
-        connection.writer.writelines(pieces)
-        await connection.writer.drain()
-
-    return handle
 
 
 @asynccontextmanager
@@ -119,26 +39,6 @@ async def sent_to(handler: Handler, request: Request = REQUEST, timeout_seconds:
 
 
 # Before the request
-
-
-async def test_a_host_that_is_not_known_was_not_reached() -> None:
-    async with client_of("https://api.nowhere.invalid/v1") as client:
-        answer = await client.send(REQUEST)
-
-    assert isinstance(answer, NoReply)
-    assert not answer.began
-    assert answer.reason == "the host api.nowhere.invalid is not known here"
-
-
-async def test_a_port_that_refuses_was_not_reached() -> None:
-    async with serving(answering(OK)) as server:
-        pass
-    async with client_of(server.url) as client:
-        answer = await client.send(REQUEST)
-
-    assert isinstance(answer, NoReply)
-    assert not answer.began
-    assert answer.reason.startswith(f"no connection to 127.0.0.1:{server.port}: ")
 
 
 @pytest.mark.parametrize("garbage", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\x16\x03\x03\x00\x02\x02\x28", b""])
@@ -171,73 +71,6 @@ async def test_a_tls_handshake_that_hangs_was_not_reached(monkeypatch: pytest.Mo
 
 
 # After it began
-
-
-async def close_at_once(connection: Connection) -> None:
-    connection.abort()
-
-
-async def close_after_the_headers(connection: Connection) -> None:
-    await connection.head()
-    connection.abort()
-
-
-async def close_while_the_body_comes(connection: Connection) -> None:
-    await connection.head()
-    await connection.reader.readexactly(1000)
-    connection.abort()
-
-
-async def close_after_the_request(connection: Connection) -> None:
-    await connection.request()
-
-
-async def hang(connection: Connection) -> None:
-    await connection.request()
-    await connection.reader.read()
-
-
-@pytest.mark.parametrize(
-    ("handler", "request_"),
-    [
-        (close_at_once, REQUEST),
-        (close_at_once, LARGE),
-        (close_after_the_headers, REQUEST),
-        (close_after_the_headers, LARGE),
-        (close_while_the_body_comes, LARGE),
-        (close_after_the_request, REQUEST),
-        (close_after_the_request, LARGE),
-        (answering(b""), REQUEST),
-        (answering(b"HTTP/1.1 20"), REQUEST),
-        (answering(b"HTTP/1.1 202 Accepted\r\nContent-Ty"), REQUEST),
-        (answering(b"what?\r\n\r\n"), REQUEST),
-        (answering(b"HTTP/1.1 202 Accepted\r\nContent-Length: x\r\n\r\n"), REQUEST),
-        (answering(b"HTTP/1.1 202 Accepted\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"), REQUEST),
-        (answering(b"HTTP/1.1 202 Accepted\r\n" + b"X: y\r\n" * 50_000 + b"\r\n"), REQUEST),
-    ],
-)
-async def test_whatever_breaks_after_connecting_may_have_been_received(handler: Handler, request_: Request) -> None:
-    answer = await sent_to(handler, request_)
-
-    assert isinstance(answer, NoReply)
-    assert answer.began
-    assert answer.reason
-
-
-@pytest.mark.parametrize(
-    "reply", [b"", b"HTTP/1.1 202 Acc", b"HTTP/1.1 202 Accepted\r\n", b"HTTP/1.1 100 Continue\r\n\r\n"]
-)
-async def test_a_server_that_hangs_is_given_up_after_the_timeout_and_may_have_received_it(reply: bytes) -> None:
-    async def handle(connection: Connection) -> None:
-        await connection.request()
-        connection.writer.write(reply)
-        await connection.reader.read()
-
-    answer = await sent_to(handle, timeout_seconds=0.2)
-
-    assert isinstance(answer, NoReply)
-    assert (answer.began, answer.reason) == (True, "no reply within 0.2 s")
-    assert 0.15 < answer.seconds < 20
 
 
 async def test_a_server_that_does_not_read_a_file_is_given_up_too(
@@ -358,31 +191,6 @@ async def test_a_message_goes_out_as_it_was_built() -> None:
     assert any(line.startswith("User-Agent: inro-campaigns/") for line in lines)
 
 
-async def test_a_redirect_is_not_followed_and_the_token_goes_nowhere_else() -> None:
-    async with serving(answering(OK)) as other:
-        elsewhere = f"HTTP/1.1 307 Moved\r\nLocation: {other.url}/messages\r\nContent-Length: 0\r\n\r\n".encode()
-        async with serving(answering(elsewhere)) as server, client_of(server.url) as client:
-            answer = await client.send(REQUEST)
-            looked = await client.get("/medias")
-
-    assert isinstance(answer, Reply)
-    assert isinstance(looked, Reply)
-    assert (answer.status, looked.status) == (307, 307)
-    assert (len(server.requests), other.connections) == (2, 0)
-
-
-async def test_no_cookie_comes_back() -> None:
-    async def handle(connection: Connection) -> None:
-        while await connection.request():
-            connection.writer.write(OK.replace(b"\r\n\r\n", b"\r\nSet-Cookie: a=b\r\n\r\n", 1))
-
-    async with serving(handle) as server, client_of(server.url) as client:
-        await client.send(REQUEST)
-        await client.send(REQUEST)
-
-    assert b"cookie" not in server.requests[1].lower()
-
-
 # The token
 
 
@@ -424,73 +232,8 @@ async def test_what_went_wrong_is_said_on_one_printable_line() -> None:
 # Connections
 
 
-@pytest.mark.parametrize(("idle_seconds", "connections"), [(30.0, 1), (0.0, 2)])
-async def test_a_connection_is_reused_only_while_it_was_idle_for_less_than_the_limit(
-    monkeypatch: pytest.MonkeyPatch, idle_seconds: float, connections: int
-) -> None:
-    monkeypatch.setattr(client_module, "IDLE_SECONDS", idle_seconds)
-
-    async def handle(connection: Connection) -> None:
-        while await connection.request():
-            connection.writer.write(OK)
-
-    async with serving(handle) as server, client_of(server.url) as client:
-        for _ in range(2):
-            answer = await client.send(REQUEST)
-            assert isinstance(answer, Reply)
-            await asyncio.sleep(0.01)
-
-    assert (server.connections, len(server.requests)) == (connections, 2)
-
-
 def test_the_limit_of_idleness_is_below_a_second() -> None:
     assert 0 < client_module.IDLE_SECONDS < 1
-
-
-async def test_a_message_on_a_connection_that_dies_is_not_sent_a_second_time() -> None:
-    async def handle(connection: Connection) -> None:
-        await connection.request()
-        connection.writer.write(OK)
-        await connection.head()
-        connection.abort()
-
-    async with serving(handle) as server, client_of(server.url) as client:
-        first = await client.send(REQUEST)
-        second = await client.send(REQUEST)
-
-    assert isinstance(first, Reply)
-    assert isinstance(second, NoReply)
-    assert second.began
-    assert (server.connections, len(server.requests)) == (1, 2)
-
-
-async def test_many_calls_go_out_at_once() -> None:
-    everyone = asyncio.Event()
-
-    async def handle(connection: Connection) -> None:
-        await connection.request()
-        if len(server.requests) == 90:
-            everyone.set()
-        await everyone.wait()
-        connection.writer.write(OK)
-
-    async with serving(handle) as server, client_of(server.url) as client:
-        answers = await asyncio.gather(*(client.send(REQUEST) for _ in range(90)))
-
-    assert all(isinstance(answer, Reply) for answer in answers)
-
-
-async def test_proxies_of_the_environment_are_ignored_for_plain_http(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with serving(answering(OK)) as proxy, serving(answering(OK)) as server:
-        for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
-            monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
-        monkeypatch.delenv("no_proxy", raising=False)
-        monkeypatch.delenv("NO_PROXY", raising=False)
-        async with client_of(server.url) as client:
-            answer = await client.send(REQUEST)
-
-    assert isinstance(answer, Reply)
-    assert (proxy.connections, server.connections) == (0, 1)
 
 
 async def test_https_goes_through_the_proxy_of_the_environment_and_one_that_refuses_was_not_reached(
@@ -499,7 +242,7 @@ async def test_https_goes_through_the_proxy_of_the_environment_and_one_that_refu
     refusal = b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n"
     async with serving(answering(refusal)) as proxy:
         for name in ("https_proxy", "HTTPS_PROXY"):
-            monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
+            monkeypatch.setenv(name, f"http://me:s3cret@127.0.0.1:{proxy.port}")
         for name in ("no_proxy", "NO_PROXY"):
             monkeypatch.setenv(name, "")
         async with client_of("https://api.nowhere.invalid/v1") as client:
@@ -507,8 +250,22 @@ async def test_https_goes_through_the_proxy_of_the_environment_and_one_that_refu
 
     assert isinstance(answer, NoReply)
     assert not answer.began
+    assert answer.reason == "the proxy refuses to connect: HTTP 407 Proxy Authentication Required"
     assert proxy.requests[0].startswith(b"CONNECT api.nowhere.invalid:443 ")
     assert TOKEN.encode() not in b"".join(proxy.requests)
+
+
+@pytest.mark.parametrize("address", ["http://me:s3cret@", "me:s3cret@proxy:1", "http://me:s3cret@proxy:99999"])
+async def test_a_proxy_whose_address_is_no_url_is_told_without_its_password(
+    monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    for name in ("https_proxy", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, address)
+    async with client_of("https://api.nowhere.invalid/v1") as client:
+        answer = await client.send(REQUEST)
+
+    assert isinstance(answer, NoReply)
+    assert (answer.began, answer.reason) == (False, "the address of the proxy is no URL: expected http://HOST:PORT")
 
 
 # What may be raised

@@ -1,6 +1,6 @@
 """Never twice, never silently lost: random sessions, crashes and levers on the real ledger and the real pool.
 
-Sixty stories, the same ones each time, in which the event loop waits for the ledger's thread. Others, with the
+Thirty stories, the same ones each time, in which the event loop waits for the ledger's thread. Others, with the
 thread left to itself and as many as wanted: PROMISE_STORIES=20000 pytest tests/integration/test_promise.py
 """
 
@@ -29,6 +29,7 @@ from campaigns.model import Audience, IdentifierKind, Rate
 from campaigns.plan import Chunk
 from sender.backlog import Backlog
 from sender.canary import end_of_first
+from sender.gate import Gate
 from sender.ledger import Position, Run, StoredChunk
 from sender.ledger.sqlite import SqliteLedger
 from sender.ledger.writer import _Job
@@ -340,6 +341,7 @@ class _Session:
         until = await self._boundary()
         allowed = [leaf for leaf in await self._story._leaves(*LEAVES) if until is None or leaf.position < until]
         await self._start()
+        self._gate = Gate()
         self._pool = await self._make_pool(until)
         if (await self._story._run()).held:
             self._hold(is_resumed=self._plot.is_resumed)
@@ -381,6 +383,7 @@ class _Session:
             ),
             workers=self._plot.workers,
             watcher=Nobody(),
+            gate=self._gate,
             log=SILENT,
         )
 
@@ -434,14 +437,14 @@ class _Session:
         return await self._ledger.obey(command, NOW)
 
     def _hold(self, *, is_resumed: bool) -> None:
-        self._pool.hold()
+        self._gate.hold()
         self._beside.append(asyncio.create_task(self._unhold(is_resumed=is_resumed)))
 
     async def _unhold(self, *, is_resumed: bool) -> None:
         await _turns(self._plot.ticks)
         if is_resumed:
             await self._pull(Lever.RESUME)
-            self._pool.release()
+            self._gate.release()
         else:
             self._pool.stop("it is paused still")
 
@@ -492,7 +495,7 @@ async def _turns(count: int) -> None:
 
 TestPromise = Story.TestCase
 TestPromise.settings = settings(
-    max_examples=int(STORIES or 60),
+    max_examples=int(STORIES or 30),
     stateful_step_count=14,
     deadline=None,
     derandomize=STORIES is None,

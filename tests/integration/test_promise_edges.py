@@ -13,6 +13,7 @@ from campaigns.audience import Recipient
 from campaigns.model import Audience, IdentifierKind, Rate
 from campaigns.plan import Chunk
 from sender.backlog import Backlog
+from sender.gate import Gate
 from sender.halving import cut
 from sender.ledger import Ledger, Part, Run, StoredChunk, open_ledger
 from sender.outcome import ChunkState, Lever, Outcome
@@ -21,7 +22,7 @@ from sender.retry import Policy, Tally
 from sender.suppression import Suppression
 from sender.throttle import Throttle
 from tests.integration.faulty_api import Answer, FaultyApi
-from tests.integration.plans import NOW, new_run, pending, plan_of
+from tests.integration.plans import NOW, claimed, new_run, pending, plan_of
 
 SILENT: Any = structlog.get_logger()
 
@@ -67,6 +68,7 @@ def a_pool(ledger: Ledger, run: Run, api: FaultyApi, *, workers: int = 1) -> Poo
         tally=Tally(),
         workers=workers,
         watcher=Nobody(),
+        gate=Gate(),
         log=SILENT,
     )
 
@@ -186,8 +188,7 @@ async def test_who_opts_out_is_found_in_the_parts_of_a_chunk_that_is_divided_mea
 ) -> None:
     run = await a_run(ledger, 1, 4, 1)
     _, second, _ = await pending(ledger, run)
-    attempt = await ledger.claim(second, NOW)
-    assert attempt is not None
+    attempt = await claimed(ledger, second, NOW)
     exclude, chunks_excluded = ledger.exclude, list[int]()
 
     async def exclude_slowly(chunk_id: int, *more: Any) -> int:

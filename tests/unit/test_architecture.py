@@ -18,7 +18,21 @@ from sender.cli.app import campaign
 ROOT = Path(__file__).parents[2]
 PRODUCT = ("campaigns", "sender")
 MAX_LINES = 300
-HEAVY = ("aiohttp", "apsw", "asyncio_throttle", "numpy", "platformdirs", "pydantic", "structlog", "yaml", "zstandard")
+HEAVY = (
+    "aiohttp",
+    "apsw",
+    "asyncio_throttle",
+    "httpx2",
+    "jinja2",
+    "mcp",
+    "numpy",
+    "platformdirs",
+    "prometheus_client",
+    "pydantic",
+    "structlog",
+    "yaml",
+    "zstandard",
+)
 
 Documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -101,13 +115,45 @@ def test_only_the_ledger_knows_sqlite() -> None:
     assert users("sqlite3") == set()
 
 
-def test_only_the_client_and_the_sandbox_know_aiohttp() -> None:
+def test_only_the_client_the_servers_and_the_notifier_know_aiohttp() -> None:
     outside = {file for file in users("aiohttp") if not file.startswith("sender/sandbox/")}
-    assert outside == {"sender/inro/client.py"}
+    # metrics.py is a server, notify.py posts to an address of the user's own: the token is the client's alone.
+    assert outside == {"sender/inro/client.py", "sender/metrics.py", "sender/notify.py"}
+    assert "require_token" not in (ROOT / "sender/notify.py").read_text("utf-8")
+
+
+def test_only_the_metrics_know_prometheus_and_only_a_function_imports_them() -> None:
+    assert users("prometheus_client") == {"sender/metrics.py"}
+    at_the_top = {
+        file
+        for file in files(*PRODUCT)
+        for node in parsed(file).body
+        if isinstance(node, ast.ImportFrom) and node.module == "sender.metrics"
+    }
+    assert at_the_top == set()
+
+
+def test_only_the_mcp_transport_and_the_mcp_server_know_the_sdk_of_mcp() -> None:
+    homes = ("sender/inro/mcp", "sender/mcp/")
+    packages = ("mcp", "mcp_types", "httpx2", "httpcore2")
+    assert [file for name in packages for file in users(name) if not file.startswith(homes)] == []
+    assert users("mcp") & set(files("sender/inro")) == {"sender/inro/mcp_session.py"}
+    assert "sender/inro/mcp_wire.py" not in {file for name in packages for file in users(name)}
+
+
+def test_only_the_choice_of_a_transport_loads_the_one_over_mcp() -> None:
+    loaded = users("sender.inro.mcp") - set(files("sender/inro"))
+    assert loaded == {"sender/transport.py"}
+    tops = [node for node in parsed("sender/transport.py").body if isinstance(node, ast.ImportFrom)]
+    assert [node.module for node in tops if "mcp" in str(node.module)] == []
 
 
 def test_only_the_throttle_knows_asyncio_throttle() -> None:
     assert users("asyncio_throttle") == {"sender/throttle.py"}
+
+
+def test_only_the_page_knows_its_templates() -> None:
+    assert users("jinja2") == users("markupsafe") == {"sender/page/render.py"}
 
 
 def test_campaigns_know_nothing_of_the_network_the_clock_or_the_sender() -> None:

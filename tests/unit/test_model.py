@@ -171,11 +171,16 @@ def test_a_time_zone_must_exist(name: str) -> None:
     assert "is not a time zone" in complaint(Schedule, at="2026-12-01 09:00", timezone=name)
 
 
-def test_a_window_lies_within_one_day() -> None:
+def test_a_window_lasts_over_midnight_when_it_ends_no_later_than_it_begins() -> None:
     window = Window.model_validate({"from": "09:00", "to": "20:00", "timezone": "UTC"})
     assert (window.from_, window.to, len(window.days)) == (time(9), time(20), 7)
-    refused = complaint(Window, **{"from": "20:00", "to": "09:00", "timezone": "UTC"})
-    assert refused == "09:00 is not after 20:00; accepted is a later time of the same day"
+    assert Window.model_validate({"from": "20:00", "to": "24:00", "timezone": "UTC"}).to == time(0)
+    assert "is not a time of day" in complaint(Window, **{"from": "20:00", "to": "24:01", "timezone": "UTC"})
+
+
+@pytest.mark.parametrize("line", ["0 9 30 2 *", "61 * * * *", "0 9 * * FUN", "0 0 9 * * *", "0 9 * *"])
+def test_a_cron_line_names_times_that_come(line: str) -> None:
+    assert complaint(Schedule, cron=line, timezone="UTC").startswith(f"'{line}' is not a cron line (")
 
 
 def test_the_deadline_is_on_the_clocks_of_the_schedule() -> None:

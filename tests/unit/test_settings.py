@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from campaigns.model import Transport
 from sender.errors import InputError
 from sender.settings import Settings, check_run_name, ledger_path, read_settings, sandbox_settings
 
@@ -18,6 +19,7 @@ def test_an_empty_environment_has_the_documented_defaults(tmp_path: Path, monkey
 
     assert found == Settings(
         api_url="https://api.inro.social/api/v1",
+        mcp_url="https://api.inro.social/mcp",
         origin="https://api.inro.social/api/v1",
         token=None,
         ledger=tmp_path / "inro-campaigns" / "ledger.db",
@@ -134,12 +136,40 @@ def test_https_anywhere_and_http_on_this_machine_are_taken(given: str, taken: st
         ("https://api.example.com/#top", "may hold no user name, password, query or fragment"),
     ],
 )
-def test_any_other_address_is_refused(url: str, words: str) -> None:
+@pytest.mark.parametrize("name", ["INRO_API_URL", "INRO_MCP_URL"])
+def test_any_other_address_is_refused(url: str, words: str, name: str) -> None:
     with pytest.raises(InputError) as caught:
-        read_settings({"INRO_API_URL": url})
+        read_settings({name: url})
 
     assert words in str(caught.value)
-    assert "INRO_API_URL" in str(caught.value)
+    assert name in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("environ", "mcp_url", "origin"),
+    [
+        ({}, "https://api.inro.social/mcp", "https://api.inro.social/api/v1"),
+        ({"INRO_API_URL": "http://[::1]:8080/v2/"}, "http://[::1]:8080/mcp", "http://[::1]:8080/v2"),
+        (
+            {"INRO_MCP_URL": "https://api.inro.social/mcp/"},
+            "https://api.inro.social/mcp/",
+            "https://api.inro.social/api/v1",
+        ),
+        (
+            {"INRO_MCP_URL": "https://mcp.example.com/inro"},
+            "https://mcp.example.com/inro",
+            "https://mcp.example.com/inro",
+        ),
+    ],
+)
+def test_the_mcp_server_is_that_of_the_apis_host_and_another_one_is_another_api_to_a_run(
+    environ: dict[str, str], mcp_url: str, origin: str
+) -> None:
+    found = read_settings(environ)
+
+    assert found.mcp_url == mcp_url
+    assert found.over(Transport.MCP).origin == origin
+    assert found.over(Transport.REST) == found
 
 
 @pytest.mark.parametrize("url", [f"https://me:{TOKEN}@api.example.com", f"https://{TOKEN}@api.example.com"])

@@ -1,0 +1,5 @@
+"""`python -m sender` is `campaign`."""
+
+from sender.cli import main
+
+main()

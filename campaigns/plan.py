@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from campaigns.audience.recipients import Recipient
+from campaigns.audience.recipients import KINDS, Recipient
 from campaigns.model import IdentifierKind
 
 MAX_RECIPIENTS_PER_CHUNK: Final = 1000
@@ -34,16 +34,19 @@ def plan_chunks(
 
 
 def _chunks(recipients: Iterable[Recipient], identify_by: Sequence[IdentifierKind], chunk_size: int) -> Iterator[Chunk]:
-    waiting: dict[IdentifierKind, list[Recipient]] = {kind: [] for kind in identify_by}
+    waiting: list[tuple[IdentifierKind, int, list[Recipient]]]
+    waiting = [(kind, KINDS.index(kind), []) for kind in identify_by]
     for recipient in recipients:
-        kind = recipient.kind(identify_by)
-        if kind is None:
+        for kind, place, together in waiting:
+            if recipient[place] is not None:
+                together.append(recipient)
+                if len(together) == chunk_size:
+                    yield Chunk(kind, tuple(together))
+                    together.clear()
+                break
+        else:
             kinds = ", ".join(identify_by)
             raise ValueError(f"the recipient of line {recipient.line} has none of: {kinds}")
-        waiting[kind].append(recipient)
-        if len(waiting[kind]) == chunk_size:
-            yield Chunk(kind, tuple(waiting[kind]))
-            waiting[kind].clear()
-    for kind, rest in waiting.items():
+    for kind, _, rest in waiting:
         if rest:
             yield Chunk(kind, tuple(rest))

@@ -8,6 +8,8 @@ from sender.ledger import START, Ledger, Position, StoredChunk
 from sender.outcome import ChunkState
 
 SIZE = 256
+# Each look at the ledger waits for a commit, so one for every call would hold up the workers. Some 8 MB.
+AHEAD = 32
 
 
 class Backlog:
@@ -19,19 +21,22 @@ class Backlog:
         self._until = until
         self._after = START
         self._ready: deque[StoredChunk] = deque()
+        self._loaded: deque[StoredChunk] = deque()
 
     async def next(self) -> StoredChunk | None:
         """The next chunk with its recipients; None when there is none before the end."""
-        if not self._ready:
-            await self._read()
-        if not self._ready:
-            return None
-        return await self._ledger.load(self._ready.popleft().id)
+        if not self._loaded:
+            if not self._ready:
+                await self._read()
+            ahead = [self._ready.popleft().id for _ in range(min(AHEAD, len(self._ready)))]
+            self._loaded.extend(await self._ledger.load_all(ahead) if ahead else ())
+        return self._loaded.popleft() if self._loaded else None
 
     async def rewind(self) -> bool:
         """Begins again: whether anything is pending still, such as the parts of a chunk that was split meanwhile."""
         self._after = START
         self._ready.clear()
+        self._loaded.clear()
         await self._read()
         return bool(self._ready)
 

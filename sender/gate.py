@@ -4,11 +4,12 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from campaigns.model import Window
 from campaigns.timetable import Span, span
 
+LEAD = timedelta(seconds=0.1)  # a call may be claimed so long before it begins, and must begin in time
 LONGEST_SLEEP_SECONDS = 30.0  # the clock may be set, or the machine sleep
 
 
@@ -59,8 +60,8 @@ class Gate:
 
     @property
     def is_late(self) -> bool:
-        """Whether the deadline has passed: no call may begin any more."""
-        return self._deadline is not None and self._now() >= self._deadline
+        """Whether the deadline has passed, or is about to: no call may begin any more."""
+        return self._deadline is not None and self._now() + LEAD >= self._deadline
 
     async def opened(self) -> None:
         """Returns when a call may begin; after the deadline never."""
@@ -81,13 +82,20 @@ class Gate:
             await asyncio.sleep(self._seconds_until(self._deadline))
 
     def _closed_until(self) -> datetime | None:
-        """When the window opens; None when it is open, or there is none."""
+        """When the window opens; None when it is open and stays so for a moment, or there is none."""
         if self._window is None:
             return None
         now = self._now()
-        if self._span is None or not self._seen_at <= now < self._span.until:
-            self._span, self._seen_at = span(self._window, now), now
+        if self._span is None or not self._seen_at <= now < self._span.until - self._lead(self._span):
+            found = span(self._window, now)
+            if found.is_open and now >= found.until - LEAD:
+                found = span(self._window, found.until)
+            self._span, self._seen_at = found, now
         return None if self._span.is_open else self._span.until
+
+    @staticmethod
+    def _lead(span: Span) -> timedelta:
+        return LEAD if span.is_open else timedelta()
 
     async def _sleep(self, until: datetime | None) -> None:
         with suppress(TimeoutError):

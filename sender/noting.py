@@ -5,7 +5,7 @@ import time
 
 from sender.ledger import Ledger
 from sender.outcome import Outcome
-from sender.pool import Watcher
+from sender.ports import Watcher
 
 
 class Noting:

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
+
+TOO_MANY_REQUESTS: Final = 429
 
 
 class RunState(StrEnum):
@@ -52,6 +55,22 @@ class Then(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Quota:
+    """What a reply says of the API's own rate limit.
+
+    remaining      calls that it will take before it starts afresh
+    reset_seconds  how long that is from the reply on
+    limit          calls that it takes in each window, None when it does not say
+    window_seconds the length of such a window, None when it does not say
+    """
+
+    remaining: int
+    reset_seconds: float
+    limit: int | None = None
+    window_seconds: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Outcome:
     """What is known after one call: what its chunk now is, and what follows for the others.
 
@@ -66,6 +85,7 @@ class Outcome:
     seconds              from the first byte written (or the attempt to connect) to the end of the reply
     request_id           the API's name for the call, for its support
     batch_task_id        the API's name for the work that it accepted
+    quotas               the API's rate limits, as the reply's headers tell of them
     """
 
     chunk: ChunkState
@@ -79,6 +99,7 @@ class Outcome:
     seconds: float = 0.0
     request_id: str | None = None
     batch_task_id: str | None = None
+    quotas: tuple[Quota, ...] = ()
 
     @property
     def result(self) -> "ChunkState | Then":

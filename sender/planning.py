@@ -9,19 +9,22 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from itertools import islice
-from typing import BinaryIO
+from typing import BinaryIO, Self
 
 import structlog
 
-from campaigns.audience import AudienceReading, Recipient, read_audience, stamp, tied_keys
+from campaigns.audience import AudienceReading, KnownPeople, Recipient, read_audience, stamp
+from campaigns.audience.block import Block
 from campaigns.audience.sources import display_name
+from campaigns.audience.spool import Spool, explained_spooling
 from campaigns.model import Campaign
 from campaigns.plan import Chunk, plan_chunks
 from sender import logs
 from sender.agreed import check_expected, check_fingerprint, check_size
 from sender.errors import RunMismatch
-from sender.ledger import Ledger, NewRun, Part, Plan, Run
-from sender.outcome import ChunkState, RunState
+from sender.ledger import Ledger, NewRun, Plan, Run
+from sender.memory import give_back
+from sender.outcome import RunState
 from sender.report import spelled
 
 CHUNKS_AT_ONCE = 20
@@ -111,54 +114,72 @@ async def _plan(order: Order, ledger: Ledger, log: structlog.typing.FilteringBou
 
 
 async def _fill(order: Order, draft: Run, ledger: Ledger) -> Plan:
-    known = await ledger.planned_keys(draft.campaign, draft.account_id) if order.only_new else frozenset[str]()
     delivery, audience = order.campaign.delivery, order.campaign.audience
     exclusions = tuple(found for path in audience.exclude if (found := stamp(path)))
-    ties: list[Recipient] = []
-    with _reading(order, ties.append) as reading:
-        fresh = _Fresh(reading, known, ties.append)
-        chunks = plan_chunks(iter(fresh), identify_by=audience.identify_by, chunk_size=delivery.chunk_size)
+    with KnownPeople() as known, _Ties() as ties, _reading(order, ties.note, known) as reading:
+        if order.only_new:
+            await _remember(known, draft, ledger)
+        chunks = plan_chunks(reading, identify_by=audience.identify_by, chunk_size=delivery.chunk_size)
         planned = 0
         while batch := await asyncio.to_thread(_take, chunks):
             await ledger.add_chunks(draft.id, planned, batch)
             planned += sum(len(chunk.recipients) for chunk in batch)
-            await _keep_ties(ledger, draft, ties, at_least=TIES_AT_ONCE)
-        await _keep_ties(ledger, draft, ties, at_least=1)
-    late = await _drop_tied(ledger, draft, known) if known else 0
-    planned -= late
-    counts = {**asdict(reading.counts), "already_planned": fresh.already_planned + late}
+        for rows in ties.all():
+            await ledger.add_ties(draft.id, rows)
+    give_back()
     return Plan(
         audience_fingerprint=reading.fingerprint,
         sources=reading.sources,
         exclusions=exclusions,
-        counts=counts,
+        counts={**asdict(reading.counts), "already_planned": reading.already_planned},
         planned=planned,
     )
 
 
-async def _drop_tied(ledger: Ledger, draft: Run, known: frozenset[str] | set[str]) -> int:
-    """Takes out of the draft whom a later row of the same files ties to somebody known; returns how many."""
-    chunks = [chunk async for chunk in ledger.chunks(draft.id, [ChunkState.PENDING])]
-    recipients = [recipient for chunk in chunks for recipient in chunk.recipients]
-    tied = tied_keys(known, [*recipients, *[row async for row in ledger.ties(draft.id)]])
-    dropped = 0
-    for chunk in chunks:
-        kept = tuple(recipient for recipient in chunk.recipients if tied.isdisjoint(recipient.keys()))
-        if len(kept) < chunk.size:
-            parts = [Part(recipients=kept, first=chunk.first)] if kept else []
-            await ledger.split(chunk, parts, time.time())
-            dropped += chunk.size - len(kept)
-    return dropped
+async def _remember(known: KnownPeople, draft: Run, ledger: Ledger) -> None:
+    """Whom earlier runs of the campaign have planned, and who they said is one person."""
+    async for recipients in ledger.planned_people(draft.campaign, draft.account_id):
+        known.add_planned(recipients)
+    async for rows in ledger.earlier_ties(draft.campaign, draft.account_id):
+        known.add_ties(rows)
 
 
-async def _keep_ties(ledger: Ledger, draft: Run, ties: list[Recipient], *, at_least: int) -> None:
-    if len(ties) >= at_least:
-        await ledger.add_ties(draft.id, ties)
-        ties.clear()
+class _Ties:
+    """The rows that tie identifiers together, on disk until the reading is over: they may be as many as the kept."""
+
+    def __init__(self) -> None:
+        self._spool = Spool()
+        self._waiting: list[Recipient] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *arguments: object) -> None:
+        self._spool.__exit__(*arguments)
+
+    def note(self, row: Recipient) -> None:
+        """Takes in one row. Raises CampaignError when it can't be written."""
+        waiting = self._waiting
+        if waiting and (len(waiting) == TIES_AT_ONCE or waiting[0].source != row.source):
+            self._flush()
+        waiting.append(row)
+
+    def all(self) -> Iterator[list[Recipient]]:
+        """All rows, some at a time."""
+        self._flush()
+        return (block.recipients() for block in self._spool.blocks())
+
+    def _flush(self) -> None:
+        if self._waiting:
+            with explained_spooling():
+                self._spool.add(Block.of(self._waiting))
+            self._waiting.clear()
 
 
 @contextmanager
-def _reading(order: Order, on_tie: Callable[[Recipient], None] | None = None) -> Iterator[AudienceReading]:
+def _reading(
+    order: Order, on_tie: Callable[[Recipient], None] | None = None, known: KnownPeople | None = None
+) -> Iterator[AudienceReading]:
     """A reading that stops, wherever its thread is, when the context ends."""
     over = threading.Event()
 
@@ -169,7 +190,12 @@ def _reading(order: Order, on_tie: Callable[[Recipient], None] | None = None) ->
 
     try:
         yield read_audience(
-            order.campaign.audience, stdin=order.stdin, strict=order.strict, on_progress=on_progress, on_tie=on_tie
+            order.campaign.audience,
+            stdin=order.stdin,
+            strict=order.strict,
+            on_progress=on_progress,
+            on_tie=on_tie,
+            known=known,
         )
     finally:
         over.set()
@@ -177,26 +203,6 @@ def _reading(order: Order, on_tie: Callable[[Recipient], None] | None = None) ->
 
 def _take(chunks: Iterator[Chunk]) -> list[Chunk]:
     return list(islice(chunks, CHUNKS_AT_ONCE))
-
-
-class _Fresh:
-    """The recipients that no earlier run has planned, and how many it has."""
-
-    def __init__(
-        self, recipients: AudienceReading, known: frozenset[str] | set[str], on_tie: Callable[[Recipient], None]
-    ) -> None:
-        self._recipients = recipients
-        self._known = known
-        self._on_tie = on_tie
-        self.already_planned = 0
-
-    def __iter__(self) -> Iterator[Recipient]:
-        for recipient in self._recipients:
-            if self._known and not self._known.isdisjoint(recipient.keys()):
-                self.already_planned += 1
-                self._on_tie(recipient)
-            else:
-                yield recipient
 
 
 # A run that has begun
@@ -235,6 +241,7 @@ async def _check_audience(order: Order, run: Run, ledger: Ledger, log: structlog
         return
     with _reading(order) as reading:
         await asyncio.to_thread(_exhaust, reading)
+    give_back()
     if reading.fingerprint != run.plan.audience_fingerprint:
         _refuse(run, _difference(run, reading))
     await ledger.keep_sources(run.id, spec, reading.sources)

@@ -11,7 +11,6 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, auto
-from typing import Protocol
 
 import structlog
 
@@ -20,41 +19,21 @@ from sender.backlog import Backlog
 from sender.gate import Gate
 from sender.halving import decided, parts_of_refused
 from sender.inro.wire import Request
-from sender.ledger import Attempt, Ledger, Part, StoredChunk
-from sender.outcome import ChunkState, Outcome, Then
-from sender.retry import GoOn, History, Pause, Policy, Probe, Stop, Tally, decide
+from sender.ledger import Attempt, Later, Ledger, Part, StoredChunk
+from sender.outcome import TOO_MANY_REQUESTS, ChunkState, Outcome, Then
+from sender.ports import Messenger, Watcher
+from sender.retry import History, Pause, Policy, Probe, Stop, Tally, decide
 from sender.throttle import Permit, Throttle
 
 TRIALS = 3
-TOO_MANY_REQUESTS = 429
-
-
-class Messenger(Protocol):
-    """What the pool needs of an API."""
-
-    def request(self, chunk: StoredChunk) -> Request:
-        """The call that sends this chunk, encoded once for all its tries."""
-
-    async def send(self, chunk: StoredChunk, request: Request) -> Outcome:
-        """What became of the call; the request leaves at most once."""
-
-    async def probe(self) -> Outcome:
-        """Whether the API answers a question that changes nothing."""
-
-
-class Watcher(Protocol):
-    """Who is told how it goes."""
-
-    def settled(self, recipients: int, outcome: Outcome) -> None:
-        """A call has its outcome, and the ledger knows it; so many recipients need no further call."""
-
-    def paused(self, seconds: float, reason: str) -> None:
-        """The whole account waits for so long."""
 
 
 class _Doubt(Enum):
     MESSAGE = auto()
     API = auto()
+
+
+_Delivered = Outcome | Later | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +69,6 @@ class Pool:
         self._gate = gate
         self._log = log
         self._free = asyncio.Semaphore(workers)
-        # Between permit and claim stand no more calls than may leave at once, whatever holds up the ledger.
-        self._claiming = asyncio.Semaphore(throttle.burst)
         self._in_flight = 0
         self._settled = asyncio.Event()
         self._returned: deque[_Parcel] = deque()
@@ -124,15 +101,14 @@ class Pool:
             if parcel is None:
                 return
             await self._until_open()
-            await self._claiming.acquire()
-            permit = await self._throttle.acquire(parcel.chunk.size)
+            permit = await self._throttle.acquire()
             if self._is_stopped:  # by this very task, which no await has told yet
                 return
             if self._doubt is None and self._gate.is_open:
                 self._start(workers, parcel, permit)
                 continue
+            self._throttle.give_back(permit)
             self._returned.appendleft(parcel)
-            self._claiming.release()
             self._free.release()
             if self._doubt is not None:
                 await self._settle_doubt(workers)
@@ -162,31 +138,36 @@ class Pool:
     def _parcel(self, chunk: StoredChunk) -> _Parcel:
         return _Parcel(chunk, self._messenger.request(chunk))
 
-    def _start(self, workers: asyncio.TaskGroup, parcel: _Parcel, permit: Permit) -> asyncio.Task[Outcome | None]:
+    def _start(self, workers: asyncio.TaskGroup, parcel: _Parcel, permit: Permit) -> asyncio.Task[_Delivered]:
         self._in_flight += 1
         return workers.create_task(self._deliver(parcel, permit))
 
-    async def _deliver(self, parcel: _Parcel, permit: Permit) -> Outcome | None:
+    async def _deliver(self, parcel: _Parcel, permit: Permit) -> _Delivered:
         try:
             # Cancelled in between, the chunk stays `sending`, which the end of the session turns into `unknown`.
-            try:
-                attempt = await self._ledger.claim(parcel.chunk, time.time())
-            finally:
-                self._claiming.release()
-            self._throttle.confirm(permit)
-            if attempt:
-                return await self._call(parcel, attempt)
-            return None
+            claimed = await self._ledger.claim(parcel.chunk, time.time)
+            if isinstance(claimed, Attempt):
+                self._throttle.let_others_first(claimed.courtesy_seconds)
+                await asyncio.sleep(max(permit.moment - time.monotonic(), claimed.sent_at - time.time()))
+                return await self._call(parcel, claimed, permit)
+            self._throttle.give_back(permit)
+            if claimed:
+                self._throttle.defer(claimed.seconds)
+                self._returned.appendleft(parcel)
+                if claimed.is_paused:
+                    self._watcher.paused(claimed.seconds, "the API asked this account to wait")
+            return claimed
         finally:
             self._in_flight -= 1
             self._free.release()
             self._settled.set()
 
-    async def _call(self, parcel: _Parcel, attempt: Attempt) -> Outcome:
+    async def _call(self, parcel: _Parcel, attempt: Attempt, permit: Permit) -> Outcome:
         chunk = parcel.chunk
         log = self._log.bind(chunk=chunk.id, attempt=attempt.number, recipients=chunk.size)
         log.info(logs.CHUNK_SENDING)
         outcome = await self._messenger.send(chunk, parcel.request)
+        await self._throttle.answered(permit, outcome)
         parts = parts_of_refused(chunk, outcome) if outcome.chunk is ChunkState.REJECTED else ()
         if parts:
             await self._ledger.divide(attempt, outcome, chunk, parts, time.time())
@@ -196,10 +177,12 @@ class Pool:
         if outcome.chunk is ChunkState.PENDING and outcome.then is not Then.STOP:
             self._returned.append(parcel)
         self._watcher.settled(decided(chunk, outcome, parts), outcome)
-        self._follow(chunk, outcome, parts)
+        if pause := self._follow(chunk, outcome, parts, permit):
+            await self._ledger.pause(chunk.run_id, time.time() + pause.seconds)
         return outcome
 
-    def _follow(self, chunk: StoredChunk, outcome: Outcome, parts: Sequence[Part]) -> None:
+    def _follow(self, chunk: StoredChunk, outcome: Outcome, parts: Sequence[Part], permit: Permit) -> Pause | None:
+        """Does what follows from a call; returns the pause that is every sender's of the account."""
         self._tally = self._tally.after(outcome.chunk, decided(chunk, outcome, parts))
         if outcome.chunk is ChunkState.REJECTED and not self._tally.accepted and self._doubt is None:
             self._doubt = _Doubt.MESSAGE
@@ -207,20 +190,21 @@ class Pool:
             self.stop(too_many)
         now = time.monotonic()
         self._history = self._history.after(outcome, now)
-        match decide(outcome, self._history, self._policy, now=now, random=_random()):
-            case GoOn():
-                self._throttle.recover()
+        decision = decide(outcome, self._history, self._policy, now=now, random=_random())
+        match decision:
             case Pause(seconds=seconds, reason=reason):
-                self._pause(seconds, reason, is_throttled=outcome.status == TOO_MANY_REQUESTS)
+                if outcome.status == TOO_MANY_REQUESTS:
+                    self._throttle.refused(permit, seconds)
+                self._pause(seconds, reason)
+                return decision if outcome.then is Then.WAIT else None
             case Probe(reason=reason):
                 self._doubt = _Doubt.API
                 self._log.warning(logs.API_ILL, reason=reason)
             case Stop(reason=reason):
                 self.stop(reason)
+        return None
 
-    def _pause(self, seconds: float, reason: str, *, is_throttled: bool) -> None:
-        if is_throttled and self._throttle.paused_until <= time.monotonic():
-            self._throttle.ease()  # once a pause: the calls that were under way with this one are the same offence
+    def _pause(self, seconds: float, reason: str) -> None:
         self._throttle.pause(seconds)
         self._log.warning(
             logs.ACCOUNT_PAUSED, seconds=round(seconds, 3), reason=reason, rate_share=round(self._throttle.share, 3)
@@ -269,13 +253,14 @@ class Pool:
     async def _until_answering(self) -> None:
         while True:
             await self._until_open()
-            await self._throttle.acquire(0)
+            permit = await self._throttle.acquire()
             outcome = await self._messenger.probe()
+            await self._throttle.answered(permit, outcome)
             now = time.monotonic()
             self._history = self._history.after(outcome, now) if outcome.chunk is ChunkState.PENDING else self._history
             match decide(outcome, self._history, self._policy, now=now, random=_random()):
                 case Pause(seconds=seconds, reason=reason):
-                    self._pause(seconds, f"the API does not answer: {reason}", is_throttled=False)
+                    self._pause(seconds, f"the API does not answer: {reason}")
                 case Stop(reason=reason):
                     self.stop(reason)
                     await asyncio.sleep(0)  # where the stop reaches this task
@@ -286,15 +271,19 @@ class Pool:
         chunk = await self._backlog.single(where)
         if chunk is None:
             return None
-        await self._free.acquire()
-        await self._claiming.acquire()
         while True:
             await self._until_open()
-            permit = await self._throttle.acquire(1)
-            if self._gate.is_open:
-                break
-        # A task of its own, so that a stop lets the call finish like any other.
-        return await asyncio.shield(self._start(workers, self._parcel(chunk), permit))
+            await self._free.acquire()
+            permit = await self._throttle.acquire()
+            if not self._gate.is_open:
+                self._throttle.give_back(permit)
+                self._free.release()
+                continue
+            # A task of its own, so that a stop lets the call finish like any other.
+            outcome = await asyncio.shield(self._start(workers, self._parcel(chunk), permit))
+            if not isinstance(outcome, Later):
+                return outcome
+            self._returned.popleft()  # which is this very chunk: while there is a doubt, no other is under way
 
 
 _random = random.random  # jitter, no secret

@@ -2,10 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from campaigns.model import Campaign
 from sender.ledger import Run, Totals
 from sender.outcome import ChunkState, RunState
+
+if TYPE_CHECKING:
+    from campaigns.model import Campaign
 
 AUDIENCE_COUNTS = ("rows", "kept", "invalid", "duplicates", "excluded", "filtered", "already_planned")
 RECIPIENT_STATES = (
@@ -96,7 +99,7 @@ def make_report(run: Run, totals: Totals, *, now: float) -> Report:
     )
 
 
-def nothing_new(campaign: Campaign, run: str) -> Report:
+def nothing_new(campaign: "Campaign", run: str) -> Report:
     """The report of an `--only-new` that found nobody: no such run exists, and nothing was sent."""
     return Report(
         run=run,

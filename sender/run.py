@@ -84,11 +84,11 @@ async def _refuse_late(campaign: Campaign, name: str, options: Options, ledger: 
 async def _check_clock(ledger: Ledger, account_id: int) -> None:
     """Raises LedgerError when the clock has gone back: what was sent lately would seem yet to come, or long ago."""
     now = time.time()
-    if ahead := await ledger.recent_sends(account_id, now + CLOCK_SLACK_SECONDS):
-        seconds = ahead[-1][0] - now
+    ahead_seconds = (await ledger.last_call_of(account_id) or 0.0) - now
+    if ahead_seconds > CLOCK_SLACK_SECONDS:
         raise LedgerError(
-            f"this machine's clock is {seconds:,.0f} s behind the last call in the ledger: set it right, or the rate "
-            "and the times in the ledger can't be relied on; nothing was sent"
+            f"this machine's clock is {ahead_seconds:,.0f} s behind the last call in the ledger: set it right, or the "
+            "rate and the times in the ledger can't be relied on; nothing was sent"
         )
 
 

@@ -18,12 +18,13 @@ from sender.errors import InputError, SendingStopped, first_error
 from sender.inro.account import Account
 from sender.inro.client import InroClient, connect
 from sender.inro.wire import Content
-from sender.ledger import Ledger, Position, Run
+from sender.ledger import Ledger, Position, Rates, Run
 from sender.listener import Listener
 from sender.noting import Noting
 from sender.options import Options
 from sender.outcome import ChunkState, RunState
-from sender.pool import Messenger, Pool, Watcher
+from sender.pool import Pool
+from sender.ports import Messenger, Watcher
 from sender.report import Ended, Report, make_report, nothing_left, stranded_notice
 from sender.retry import Policy, Tally
 from sender.settings import Settings
@@ -88,7 +89,7 @@ class Session:
 
     async def _work(self, suppression: Suppression, until: Position | None) -> None:
         self.signals.has_begun = True
-        stranded = await self.ledger.start_session(self.run.id, time.time(), str(self._rate))
+        stranded = await self.ledger.start_session(self.run.id, time.time(), self._rates)
         report = await self._report()
         if stranded:
             self.view.notice(stranded_notice(stranded))
@@ -142,7 +143,8 @@ class Session:
         return made
 
     async def _pool(self, messenger: Messenger, suppression: Suppression, until: Position | None) -> None:
-        throttle = await self._throttle()
+        throttle = Throttle(self._rates.calls)
+        await self.ledger.note_rate(self.run.id, str(self._rates.calls))
         self.listener = self._listener(throttle)
         noting = Noting(self.view, self.ledger, self.run.id)
         pool = Pool(
@@ -185,7 +187,7 @@ class Session:
     def _listener(self, throttle: Throttle | None) -> Listener:
         async def set_rate(rate: Rate) -> None:
             if throttle:
-                throttle.set_rate(rate, await self._recent_sends(rate))
+                throttle.set_rate(rate)
                 await self.ledger.note_rate(self.run.id, str(rate))
 
         return Listener(
@@ -201,26 +203,12 @@ class Session:
             decided=sum(number for state, number in totals.recipients.items() if state not in undecided),
         )
 
-    async def _throttle(self) -> Throttle:
-        """The account's rate, with what was sent before this session began counted in."""
-        throttle = Throttle(self._rate, self.campaign.delivery.recipients)
-        throttle.remember(await self._recent_sends(self._rate))
-        await self.ledger.note_rate(self.run.id, str(self._rate))
-        return throttle
-
-    async def _recent_sends(self, rate: Rate) -> list[tuple[float, int]]:
-        """The account's calls that count for its rates still, as (seconds ago, recipients)."""
-        recipients = self.campaign.delivery.recipients
-        longest = max(rate.period_seconds, recipients.period_seconds if recipients else 0.0)
-        now = time.time()
-        sends = await self.ledger.recent_sends(self.run.account_id, now - longest)
-        return [(now - sent_at, size) for sent_at, size in sends]
-
     @property
-    def _rate(self) -> Rate:
+    def _rates(self) -> Rates:
         """What is asked for: the flag goes before the operators' lever, and that before the campaign file."""
+        delivery = self.campaign.delivery
         lever = Rate.parse(self.run.rate) if self.run.rate else None
-        return self.options.rate or lever or self.campaign.delivery.rate
+        return Rates(calls=self.options.rate or lever or delivery.rate, recipients=delivery.recipients)
 
     @property
     def _policy(self) -> Policy:

@@ -4,14 +4,17 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import platformdirs
-from pydantic import SecretStr
 
+from campaigns.loopback import is_loopback
 from campaigns.model import Transport
-from campaigns.model.fields import is_loopback
 from sender.errors import InputError
+
+if TYPE_CHECKING:
+    from pydantic import SecretStr
 
 DEFAULT_API_URL = "https://api.inro.social/api/v1"  # documented by Inrō's help centre
 DEFAULT_TEXT_FIELD = "text"  # assumed: the help centre does not name the field of a text message
@@ -37,19 +40,19 @@ class Settings:
     api_url: str
     mcp_url: str
     origin: str
-    token: SecretStr | None
+    token: "SecretStr | None"
     ledger: Path
     ledger_is_default: bool
     text_field: str
     is_ci: bool
-    notify_secret: SecretStr | None = None
+    notify_secret: "SecretStr | None" = None
 
     def over(self, transport: Transport) -> "Settings":
         """The same for this transport: an MCP server on another host than the API's is another API to a run."""
         is_elsewhere = self.origin == self.api_url and urlsplit(self.mcp_url).netloc != urlsplit(self.api_url).netloc
         return replace(self, origin=self.mcp_url) if transport is Transport.MCP and is_elsewhere else self
 
-    def require_token(self) -> SecretStr:
+    def require_token(self) -> "SecretStr":
         """The token. Raises InputError when none is set."""
         if self.token is None:
             raise InputError(
@@ -83,7 +86,7 @@ def sandbox_settings(environ: Mapping[str, str], *, api_url: str, token: str) ->
         api_url=api_url,
         mcp_url=_beside(api_url),
         origin=SANDBOX_ORIGIN,
-        token=SecretStr(token),
+        token=_secret(token),
         ledger=ledger,
         ledger_is_default=False,
         text_field=_text_field(environ),
@@ -123,7 +126,7 @@ def _ledger_file(named: str) -> Path:
     raise InputError(f"CAMPAIGN_LEDGER is {named!r}: expected a path, or a URL sqlite:///absolute/path/ledger.db")
 
 
-def api_token(environ: Mapping[str, str]) -> SecretStr | None:
+def api_token(environ: Mapping[str, str]) -> "SecretStr | None":
     """The token, None when none is set. Raises InputError when it can't be one, without repeating it."""
     token = environ.get("INRO_API_TOKEN", "").strip() or _secret_from_file(environ, "INRO_API_TOKEN_FILE")
     if not token:
@@ -131,17 +134,23 @@ def api_token(environ: Mapping[str, str]) -> SecretStr | None:
     # The value is not repeated: even a malformed token may be most of the real one.
     if not token.isascii() or any(not character.isprintable() or character == " " for character in token):
         raise InputError("the API token holds characters that no token has: copy it again, without spaces or quotes")
+    return _secret(token)
+
+
+def _secret(token: str) -> "SecretStr":
+    from pydantic import SecretStr  # which who only asks for the ledger's path does not wait for
+
     return SecretStr(token)
 
 
-def notify_secret(environ: Mapping[str, str]) -> SecretStr | None:
+def notify_secret(environ: Mapping[str, str]) -> "SecretStr | None":
     """What the news of a run's end is signed with. Raises InputError when its file can't be read."""
     secret = environ.get("CAMPAIGN_NOTIFY_SECRET", "").strip()
     secret = secret or _secret_from_file(environ, "CAMPAIGN_NOTIFY_SECRET_FILE")
-    return SecretStr(secret) if secret else None
+    return _secret(secret) if secret else None
 
 
-def mcp_token(environ: Mapping[str, str]) -> SecretStr:
+def mcp_token(environ: Mapping[str, str]) -> "SecretStr":
     """What a client of `campaign mcp --http` has to show. Raises InputError when none is set, or one to be guessed."""
     token = environ.get("CAMPAIGN_MCP_TOKEN", "").strip() or _secret_from_file(environ, "CAMPAIGN_MCP_TOKEN_FILE")
     if len(token) < SECRET_LENGTH or not re.fullmatch(r"[!-~]+", token):
@@ -149,7 +158,7 @@ def mcp_token(environ: Mapping[str, str]) -> SecretStr:
             f"--http needs a token that its clients show: set CAMPAIGN_MCP_TOKEN to {SECRET_LENGTH} letters and digits "
             "or more, such as `openssl rand -hex 32` prints, or CAMPAIGN_MCP_TOKEN_FILE to a file that holds it"
         )
-    return SecretStr(token)
+    return _secret(token)
 
 
 def _secret_from_file(environ: Mapping[str, str], variable: str) -> str:

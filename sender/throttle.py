@@ -1,191 +1,161 @@
-"""The rate of one account: when the next call may leave, and the pause of the whole account.
+"""When the next call of this sender may leave.
 
-asyncio-throttle is the base: one of its windows bounds the calls in any full period, a second, of a tenth of a second
-or of one call, spreads them evenly inside it. On its own that library lets the whole allowance go at once, polls every
-10 ms for each waiter and serves waiters in no order; so one waiter at a time goes through here, in order, and sleeps
-until the window has room instead of polling.
+asyncio-throttle gives the outer bound: so many calls in a window. On its own it counts departures, lets the whole
+allowance go at once, polls every 10 ms for each waiter and serves them in no order; measured at 20/s, nginx with
+`burst=5` refuses 70 % of what it lets through, and a sliding window 6 %. So to it are added:
 
-Its weakness: the windows count when a call leaves here. Jitter on the way can make a server that counts arrivals see
-one more in its own window; it answers 429, which costs a pause and no message.
+- Its window is told of answers instead. A call under way takes up a place, and gives it back one period after its
+  answer: the server saw it before it answered, so no window of the server's can hold one too many, however long the
+  way takes. That bounds the rate by W/(W+RTT) of what was asked.
+- An absolute schedule, one slot each period/count seconds, so that a bucket with little burst is satisfied. What a
+  busy machine is late for is caught up, a tenth of a second at most.
+- What the API's 429s and its rate-limit headers tell (`sender.pace`), and the pause of the whole account.
+- One waiter at a time, in order, asleep until something can have changed.
+
+Whether a call really leaves is decided by the ledger, for all senders of the account (`sender.ledger.arbiter`). This
+here keeps a sender from asking in vain, and stands in when the machine's clock is set.
 """
 
 import asyncio
 import time
-from collections import deque
-from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, inf
 
 from asyncio_throttle.throttler import Throttler
 
 from campaigns.model import Rate
+from sender.outcome import TOO_MANY_REQUESTS, Outcome
+from sender.pace import Pace
 
-SUB_WINDOW_SECONDS = 0.1
-SLOWEST = 1 / 32  # of the rate asked for, after 429s
-RECOVERY = 1 / 50  # of the rate asked for, regained with every call that is accepted
+CATCH_UP_SECONDS = 0.1
+LEAD_SECONDS = 0.04  # a permit comes so much before its moment at most: a busy machine takes 10 ms to wake and claim
+MARGIN_SECONDS = 0.001  # asyncio-throttle frees a place only after the period, not at its end
+
+
+class _Window(Throttler):
+    """asyncio-throttle's window, in which calls under way take up room, and answers are what it counts."""
+
+    def __init__(self, rate: Rate) -> None:
+        super().__init__(rate.count, rate.period_seconds)
+        self.under_way = 0
+
+    def wait_seconds(self, places: int, now: float) -> float:
+        """Until one of so many places is free; infinite when a call under way has to be answered first."""
+        self.flush()
+        taken = len(self._task_logs) + self.under_way - places
+        if taken < 0:
+            return 0.0
+        if taken >= len(self._task_logs):
+            return inf
+        return max(MARGIN_SECONDS, self._task_logs[taken] + float(self.period) + MARGIN_SECONDS - now)
+
+    async def answered(self) -> None:
+        """A call under way has ended: its place is free again one period from now."""
+        self.under_way -= 1
+        await self.acquire()  # which never waits: the place that it logs was the call's own
 
 
 @dataclass(frozen=True, slots=True)
 class Permit:
-    """A call that may leave: the moments at which the windows have counted it."""
+    """A call that may leave: its moment, at most LEAD_SECONDS ahead, and the window in which it has its place."""
 
-    calls: float
-    spread: float
+    moment: float
+    window: _Window
 
 
 class Throttle:
-    """One account's allowance: `acquire` before each call, `pause`, `ease` and `recover` after its reply."""
+    """One sender's allowance: `acquire` before each call; `answered`, or else `give_back`, after it."""
 
-    def __init__(self, rate: Rate, recipients: Rate | None = None) -> None:
-        self.rate = rate
+    def __init__(self, rate: Rate) -> None:
         self._turn = asyncio.Lock()
-        self._calls = _Window(rate.count, rate.period_seconds)
-        self._spread = _Window(*_sub_window(rate.per_second))
-        self._recipients = _Budget(recipients) if recipients else None
-        self._share = 1.0
-        self._paused_until = 0.0
         self._changed = asyncio.Event()
+        self._needs_an_answer = False
+        self._paused_until = -inf
+        self._deferred_until = -inf
+        self._courteous_until = -inf
+        self._slot: float | None = None
+        self._begin(rate)
 
-    @property
-    def paused_until(self) -> float:
-        """When the pause ends, on `time.monotonic()`; in the past when there is none."""
-        return self._paused_until
-
-    @property
-    def burst(self) -> int:
-        """How many calls may leave at once: those of a tenth of a second."""
-        return int(self._spread.rate_limit)
+    def _begin(self, rate: Rate) -> None:
+        self.rate = rate
+        self._window = _Window(rate)
+        self._pace = Pace(rate)
 
     @property
     def share(self) -> float:
         """The part of the rate asked for that is used now, 1 unless the API answered 429 lately."""
-        return self._share
+        return self._pace.per_second(time.monotonic()) / self.rate.per_second
 
-    def remember(self, sends: Iterable[tuple[float, int]]) -> None:
-        """Counts calls made before this process began, as (seconds ago, recipients), the oldest first."""
-        now = time.monotonic()
-        for seconds_ago, recipients in sends:
-            moment = now - max(0.0, seconds_ago)
-            self._calls.remember(moment)
-            self._spread.remember(moment)
-            if self._recipients:
-                self._recipients.charge(recipients, moment)
-
-    async def acquire(self, recipients: int) -> Permit:
-        """Returns when a call to so many recipients may leave. Calls that wait are served in order."""
+    async def acquire(self) -> Permit:
+        """Returns when a call may be claimed, to leave at the permit's moment. Those that wait are served in order."""
         async with self._turn:
-            while (wait := self._wait_seconds(recipients)) > 0:
-                await self._sleep(wait)
-            await self._calls.acquire()
-            await self._spread.acquire()
-            if self._recipients:
-                self._recipients.charge(recipients, time.monotonic())
-            return Permit(calls=self._calls.newest, spread=self._spread.newest)
+            while (wait := self._wait_seconds(time.monotonic())) > LEAD_SECONDS:
+                await self._sleep(wait - LEAD_SECONDS / 2)
+            return self._take(time.monotonic() + max(0.0, wait))
 
-    def confirm(self, permit: Permit) -> None:
-        """The call leaves only now, a slow disk having held it up: the windows count it from here."""
-        self._calls.move(permit.calls)
-        self._spread.move(permit.spread)
+    async def answered(self, permit: Permit, outcome: Outcome) -> None:
+        """The call has ended, however it did; its place is free one period from now."""
+        await permit.window.answered()
+        now = time.monotonic()
+        if self._pace.is_single(now):
+            self._slot = now
+        if outcome.status not in (None, TOO_MANY_REQUESTS):
+            self._pace.accepted(now)
+        if outcome.quotas:
+            self.pause(self._pace.heed(outcome.quotas, self._window.under_way))
+        if self._needs_an_answer:
+            self._changed.set()
+
+    def give_back(self, permit: Permit) -> None:
+        """The call was not made: its place is free at once."""
+        permit.window.under_way -= 1
+        self._changed.set()
+
+    def refused(self, permit: Permit, seconds: float) -> None:
+        """A call was answered with a 429, upon which the account waits for so long."""
+        self._pace.refused(permit.moment, time.monotonic(), seconds)
 
     def pause(self, seconds: float) -> None:
         """No call leaves for so many seconds; a longer pause that is under way stays."""
         self._paused_until = max(self._paused_until, time.monotonic() + seconds)
 
-    def set_rate(self, rate: Rate, sends: Iterable[tuple[float, int]]) -> None:
-        """Another rate from now on, for those who wait already, too; `sends` are those that count, as in `remember`."""
-        self.rate = rate
-        self._calls = _Window(rate.count, rate.period_seconds)
-        self._spread = _Window(*_sub_window(rate.per_second * self._share))
-        self._recipients = self._recipients and self._recipients.emptied()
-        self.remember(sends)
+    def defer(self, seconds: float) -> None:
+        """The account has no room for a call before that."""
+        self._deferred_until = time.monotonic() + seconds
+
+    def let_others_first(self, seconds: float) -> None:
+        """Other senders of the account may have the next slot: the schedule stays, and this one asks later."""
+        self._courteous_until = time.monotonic() + seconds
+
+    def set_rate(self, rate: Rate) -> None:
+        """Another rate from now on, for those who wait already, too; what was sent before is left to the ledger."""
+        self._begin(rate)
+        self._deferred_until = -inf
         self._changed.set()
 
-    def ease(self) -> None:
-        """Halves the rate, after a 429."""
-        self._set_share(max(SLOWEST, self._share / 2))
+    def _wait_seconds(self, now: float) -> float:
+        """Until everything has room at once; asked again after each wait, since a pause may have come meanwhile."""
+        if self._pace.is_single(now) and self._window.under_way:
+            return inf
+        held_until = max(self._paused_until, self._deferred_until, self._courteous_until)
+        due = -inf if self._slot is None else self._slot + self._pace.step_seconds(now)
+        # 20/s is 20 places, not 20.000000000000004.
+        places = ceil(self._pace.per_second(now) * self.rate.period_seconds - 1e-9)
+        return max(held_until - now, due - now, self._window.wait_seconds(max(1, places), now))
 
-    def recover(self) -> None:
-        """Regains a little of what `ease` took, never above what was asked for."""
-        if self._share < 1.0:
-            self._set_share(min(1.0, self._share + RECOVERY))
-
-    def _set_share(self, share: float) -> None:
-        self._share = share
-        self._spread.rate_limit, self._spread.period = _sub_window(self.rate.per_second * share)
-        self._changed.set()
+    def _take(self, moment: float) -> Permit:
+        """Takes the slot that is due then; a pause and what the ledger deferred are not caught up."""
+        due = moment if self._slot is None else self._slot + self._pace.step_seconds(moment)
+        held_until = max(self._paused_until, self._deferred_until)
+        self._slot = max(due, moment - CATCH_UP_SECONDS, min(moment, held_until))
+        self._window.under_way += 1
+        return Permit(moment=moment, window=self._window)
 
     async def _sleep(self, seconds: float) -> None:
-        """Sleeps so long, or until the rate changes."""
+        """Sleeps so long, or until something has changed."""
         self._changed.clear()
+        self._needs_an_answer = seconds == inf
         with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(None if seconds == inf else seconds):
                 await self._changed.wait()
-
-    def _wait_seconds(self, recipients: int) -> float:
-        """Until everything has room at once; asked again after each wait, since a pause may have come meanwhile."""
-        now = time.monotonic()
-        budget = self._recipients.wait_seconds(recipients, now) if self._recipients else 0.0
-        return max(self._paused_until - now, self._calls.wait_seconds(now), self._spread.wait_seconds(now), budget)
-
-
-def _sub_window(per_second: float) -> tuple[int, float]:
-    """The calls of a tenth of a second, rounded up, and the time that they take at this rate."""
-    calls = max(1, ceil(per_second * SUB_WINDOW_SECONDS - 1e-9))  # 20/s is 2 a tenth, not 2.0000000000000004
-    return calls, calls / per_second
-
-
-class _Window(Throttler):
-    """asyncio-throttle's window, which can be told of earlier calls, and says how long to sleep instead of polling."""
-
-    MARGIN_SECONDS = 0.001  # the library frees a place only after the period, not at its end
-
-    def wait_seconds(self, now: float) -> float:
-        """Until the window has room for one call more."""
-        sent = self._task_logs
-        if len(sent) < self.rate_limit:
-            return 0.0
-        return max(0.0, sent[-self.rate_limit] + float(self.period) + self.MARGIN_SECONDS - now)
-
-    @property
-    def newest(self) -> float:
-        return self._task_logs[-1]
-
-    def remember(self, moment: float) -> None:
-        self._task_logs.append(moment)
-
-    def move(self, moment: float) -> None:
-        """Counts a call from now on that was counted at that moment."""
-        if moment in self._task_logs:  # else a change of the rate has emptied the window meanwhile
-            self._task_logs.remove(moment)
-            self._task_logs.append(time.monotonic())
-
-
-class _Budget:
-    """Recipients in any period: every call weighs as much as it has recipients."""
-
-    def __init__(self, rate: Rate) -> None:
-        self._rate = rate
-        self._sent: deque[tuple[float, int]] = deque()
-        self._used = 0
-
-    def emptied(self) -> "_Budget":
-        return _Budget(self._rate)
-
-    def charge(self, recipients: int, moment: float) -> None:
-        self._sent.append((moment, recipients))
-        self._used += recipients
-
-    def wait_seconds(self, recipients: int, now: float) -> float:
-        """Until so many recipients more fit; never longer than the period, which empties the budget."""
-        while self._sent and now - self._sent[0][0] >= self._rate.period_seconds:
-            self._used -= self._sent.popleft()[1]
-        excess = self._used + recipients - self._rate.count
-        for moment, sent in self._sent:
-            if excess <= 0:
-                break
-            excess -= sent
-            wait = moment + self._rate.period_seconds - now
-            if excess <= 0:
-                return wait
-        return 0.0

@@ -13,7 +13,7 @@ from sender.inro.client import InroClient
 from sender.inro.messenger import InroMessenger
 from sender.inro.wire import Content
 from sender.outcome import Then
-from sender.pool import Messenger
+from sender.ports import Messenger
 from sender.settings import Settings
 
 if TYPE_CHECKING:

@@ -1,18 +1,20 @@
 """A clock that is moved: an event loop whose time jumps to the next timer whenever nothing is left to do.
 
-After aiolimiter's MockLoopTime. `time.monotonic` follows the loop's time while it runs, so that code which reads the
-clock and code which sleeps agree. A wait that took an hour takes no time here, and always takes exactly an hour.
+After aiolimiter's MockLoopTime. `time.monotonic` and `time.time` follow the loop's time while it runs, so that code
+which reads a clock and code which sleeps agree. A wait that took an hour takes no time here, always exactly an hour.
 """
 
 import asyncio
 import selectors
 import time
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any, TypeVar
 from unittest import mock
 
 T = TypeVar("T")
 START_SECONDS = 5000.0
+EPOCH = 1_800_000_000.0
 
 
 class _JumpingSelector(selectors.DefaultSelector):
@@ -47,6 +49,11 @@ def run(work: Coroutine[Any, Any, T], *, is_busy: Callable[[], bool] = lambda: F
     """What the coroutine returns, run to its end on a clock of its own."""
     with (
         asyncio.Runner(loop_factory=lambda: JumpingLoop(is_busy)) as runner,
-        mock.patch.object(time, "monotonic", runner.get_loop().time),
+        mock.patch.object(time, "monotonic", loop_time := runner.get_loop().time),
+        mock.patch.object(time, "time", partial(_wall_time, loop_time)),
     ):
         return runner.run(work)
+
+
+def _wall_time(loop_time: Callable[[], float]) -> float:
+    return EPOCH + loop_time()

@@ -1,8 +1,7 @@
 """Who is left out: everyone in the exclusion lists, and whoever is tied to them by a row of the audience.
 
 A row that names two identifiers says that they are one person. Excluding is therefore the closure over all
-valid rows, whichever order they come in; it takes one reading of the files, and memory for the rows with two
-identifiers or more.
+valid rows, whichever order they come in.
 
 Exclusion lists are read leniently, since no opt-out may be lost: each sound identifier counts, whatever the
 rest of its row is like; a malformed cell is taken apart at line breaks, delimiters, quotes and brackets; and in
@@ -12,19 +11,25 @@ stranger whose name is a word of such a row; it never spares one who opted out.
 
 import re
 from collections.abc import Callable, Iterable, Iterator
+from itertools import compress
 from typing import BinaryIO, Final
 
+import numpy as np
+
+from campaigns.audience.block import Block
 from campaigns.audience.columns import find_exclusion_columns, wanted_headers
+from campaigns.audience.components import reached
 from campaigns.audience.csvfile import open_csv
 from campaigns.audience.identifiers import MalformedIdentifier, readable, shown
+from campaigns.audience.people import People
 from campaigns.audience.recipients import Counts, Recipient, RejectedRow, identifier_key
 from campaigns.audience.rows import NORMAL, RowReader, is_blank
 from campaigns.audience.sources import Sources, display_name, file_error
+from campaigns.audience.spool import Spool, explained_spooling
 from campaigns.audience.textfile import line_blocks
 from campaigns.errors import Place
 from campaigns.model import Audience, IdentifierKind
 
-EXCLUDED: Final = 0
 SHOWN_CELLS: Final = 5
 _pieces = re.compile(r"[\r\n,;|\t\"'<>()]+").split
 
@@ -46,49 +51,38 @@ def excluded_keys(
     Standard input is consumed when the audience reads it. Raises AudienceError.
     """
     with Sources(stdin) as sources:
-        return closure(audience, sources, read_lists(audience, sources, lambda _: None), on_progress)
+        listed = read_lists(audience, sources, lambda _: None)
+        reader = RowReader(
+            audience=audience, sources=sources, counts=Counts(), on_rejected=lambda _: None, on_progress=on_progress
+        )
+        return tied_keys(listed, (block for source in range(len(audience.csv)) for block, _ in reader.blocks(source)))
 
 
-def closure(
-    audience: Audience, sources: Sources, listed: set[str], on_progress: Callable[[int], None] | None = None
-) -> set[str]:
-    """`listed`, and the keys of all who are tied to them through the rows of the audience's files."""
-    reader = RowReader(
-        audience=audience,
-        sources=sources,
-        counts=Counts(),
-        on_rejected=lambda _: None,
-        on_progress=on_progress,
-    )
-    rows = (recipient for source in range(len(audience.csv)) for recipient, _ in reader.rows(source))
-    return tied_keys(listed, rows)
+def tied_keys(listed: Iterable[str], blocks: Iterable[Block]) -> set[str]:
+    """The smallest set that holds `listed` and, with one key of a row, all of them."""
+    keys = set(listed)
+    with People() as people, Spool() as spool:
+        people.add(named_by(keys))
+        for block in blocks:
+            with explained_spooling():
+                people.add(block)
+                spool.add(block)
+        everybody = np.ones(len(people), np.bool_)
+        seeds = np.arange(len(people)) < len(keys)
+        tied = reached(seeds, (kind.pairs(everybody) for kind in people.shared()))[len(keys) :]
+        for rows, (is_tied,) in spool.beside(tied):
+            keys.update(*map(Recipient.keys, compress(rows, is_tied)))
+    return keys
 
 
-def tied_keys(listed: Iterable[str], recipients: Iterable[Recipient]) -> set[str]:
-    """The smallest set that holds `listed` and, with one key of a recipient, all of them. Pure."""
-    groups = dict.fromkeys(listed, EXCLUDED)
-    parents = [EXCLUDED]
-    for recipient in recipients:
-        keys = recipient.keys()
-        if len(keys) < 2:
-            continue
-        roots = {_root(parents, groups[key]) for key in keys if key in groups}
-        if not roots:
-            roots = {len(parents)}
-            parents.append(len(parents))
-        root = min(roots)  # so that the excluded stay the root of their own
-        for other in roots:
-            parents[other] = root
-        for key in keys:
-            groups[key] = root
-    return {key for key, group in groups.items() if _root(parents, group) == EXCLUDED}
-
-
-def _root(parents: list[int], group: int) -> int:
-    while parents[group] != group:
-        parents[group] = parents[parents[group]]
-        group = parents[group]
-    return group
+def named_by(keys: Iterable[str]) -> Block:
+    """A row with one identifier for each of `keys`, of Recipient.keys()."""
+    make = {
+        IdentifierKind.ID[0]: lambda value: Recipient(int(value), None, None, 0, 0),
+        IdentifierKind.USERNAME[0]: lambda value: Recipient(None, value, None, 0, 0),
+        IdentifierKind.EMAIL[0]: lambda value: Recipient(None, None, value, 0, 0),
+    }
+    return Block.of([make[key[0]](key[2:]) for key in keys])
 
 
 def read_lists(audience: Audience, sources: Sources, on_problem: Callable[[RejectedRow], None]) -> set[str]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -11,7 +10,6 @@ from pydantic import Field, ValidationInfo, field_validator
 from campaigns.clocks import moment
 from campaigns.errors import Place
 from campaigns.model.fields import (
-    STANDARD_INPUT,
     AnyNumberOf,
     CsvPath,
     Delimiter,
@@ -23,6 +21,7 @@ from campaigns.model.fields import (
     Slug,
     Text,
 )
+from campaigns.model.kinds import STANDARD_INPUT, IdentifierKind, Transport
 from campaigns.model.messages import (
     MediaMessage,
     Message,
@@ -32,14 +31,6 @@ from campaigns.model.timing import Misfire, Moment, Schedule, Window
 
 YamlPath = tuple[str | int, ...]
 """Where a value stands in the campaign file: `("audience", "csv", 0)`."""
-
-
-class IdentifierKind(StrEnum):
-    """What a recipient can be addressed by; one call takes one kind."""
-
-    ID = "id"
-    USERNAME = "username"
-    EMAIL = "email"
 
 
 class Audience(Frozen):
@@ -59,13 +50,6 @@ class Audience(Frozen):
     """The CSV's encoding; found out when left out, if it is UTF-8 or UTF-16."""
     delimiter: Delimiter | None = None
     """The CSV's delimiter: `,` `;` `|` or `tab`; found out from the header when left out."""
-
-
-class Transport(StrEnum):
-    """How the API is called."""
-
-    REST = "rest"
-    MCP = "mcp"
 
 
 class Delivery(Frozen):

@@ -4,17 +4,17 @@ Each takes what a file can hold (text, as written) and what Python code would pa
 What does not fit is a ValueError that says what was found and what is accepted.
 """
 
-import ipaddress
 import re
 from difflib import get_close_matches
-from typing import Annotated, Final, TypeVar
+from typing import Annotated, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-STANDARD_INPUT: Final = "-"
+from campaigns.loopback import is_loopback
+from campaigns.model.kinds import STANDARD_INPUT
 
 
 class Frozen(BaseModel):
@@ -91,16 +91,6 @@ def web_address(text: str) -> str:
     if not sound or re.search(r"[\s\x00-\x1f\\]", text):
         raise ValueError(f"{shown(text)} is not a web address; accepted is https://host/path, without spaces")
     return text
-
-
-def is_loopback(host: str) -> bool:
-    """Whether that name or address is this machine by itself, so that what is sent there reaches no network."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _private_address(text: str) -> str:

@@ -1,6 +1,9 @@
 """`campaign init`, `schema`, `check` and `plan`: all that sends nothing."""
 
 import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -123,8 +126,8 @@ def plan(file: Path, rejects: Path | None, strict: bool, as_json: bool) -> None:
     with github.told_of_failure("plan"):
         campaign = load(file)
         inputs: list[str | Path] = [file, *campaign.audience.csv, *campaign.audience.exclude]
-        with Rejects(rejects, keep=SHOWN_REJECTS, inputs=inputs) as kept:
-            found = preview(campaign, stdin=standard_input(), strict=strict, on_rejected=kept.add)
+        with Rejects(rejects, keep=SHOWN_REJECTS, inputs=inputs) as kept, _rows_shown() as on_rows:
+            found = preview(campaign, stdin=standard_input(), strict=strict, on_rejected=kept.add, on_rows=on_rows)
     github.tell(of_preview(found, str(file)), {"exit-code": 0, "recipients": found.planned, "json": found.as_json()})
     _annotate_rejects(kept.first, found.audience["invalid"])
     if as_json:
@@ -133,6 +136,18 @@ def plan(file: Path, rejects: Path | None, strict: bool, as_json: bool) -> None:
     print_preview(found)
     _print_rejects("Rejected rows", kept.first, found.audience["invalid"], rejects)
     _print_rejects("Rows of exclusion lists that exclude nobody", found.unusable_exclusions, None, None)
+
+
+@contextmanager
+def _rows_shown() -> Iterator[Callable[[int], None] | None]:
+    """On a terminal, a bar for as long as the context lasts."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from sender.cli.view import TerminalView
+
+    with TerminalView() as view:
+        yield view.rows
 
 
 def _annotate_rejects(rows: "list[RejectedRow]", total: int) -> None:

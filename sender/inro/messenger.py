@@ -35,7 +35,7 @@ class InroMessenger:
         if request.file and self.file and not self.file.is_unchanged:
             reason = f"{self.file.path} has changed or gone since it was checked: put it back as it was"
             return Outcome(chunk=ChunkState.PENDING, then=Then.STOP, reason=reason)
-        return wire.outcome(await self.client.send(request), chunk.addresses)
+        return wire.outcome(await self.client.send(request), request.addresses)
 
     async def probe(self) -> Outcome:
         """Whether the API answers a question that changes nothing."""

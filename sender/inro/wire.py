@@ -15,6 +15,7 @@ from typing import Any
 import orjson
 
 from campaigns.model import IdentifierKind
+from sender.inro.quotas import QUOTA_HEADERS, quotas
 from sender.outcome import ChunkState, Outcome, Then
 
 # One contact -> singular field, several -> plural (documented).
@@ -26,7 +27,7 @@ SINGULAR = {
 PLURAL = {kind: f"{name}s" for kind, name in SINGULAR.items()}
 REFUSAL_LISTS = ("invalid", "rejected", "not_found", "errors")  # assumed
 REASON_LIMIT = 300
-REPLY_HEADERS = ("content-type", "retry-after", "date", "x-request-id", "location")
+REPLY_HEADERS = ("content-type", "retry-after", "date", "x-request-id", "location", *QUOTA_HEADERS)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,6 +52,7 @@ class Request:
     """One `POST /messages`: a JSON body, or a form with a file. Built once, sent as it is at every try."""
 
     idempotency_key: str
+    addresses: Sequence[int | str] = field(default=(), compare=False)
     body: bytes = b""
     form: tuple[tuple[str, str], ...] = ()
     file: FilePart | None = None
@@ -82,11 +84,12 @@ def message_request(
     """The request that sends `content` to `addresses`, all of one kind; one address uses the singular field."""
     if content.file is None:
         who = {SINGULAR[kind]: addresses[0]} if len(addresses) == 1 else {PLURAL[kind]: addresses}
-        return Request(idempotency_key=idempotency_key, body=orjson.dumps({**who, **content.fields}))
+        body = orjson.dumps({**who, **content.fields})
+        return Request(idempotency_key=idempotency_key, addresses=addresses, body=body)
     # Lists in a form as repeated `name[]` parts: assumed, as Rails reads them.
     name = SINGULAR[kind] if len(addresses) == 1 else f"{PLURAL[kind]}[]"
     form = (*((name, str(address)) for address in addresses), *content.fields.items())
-    return Request(idempotency_key=idempotency_key, form=form, file=content.file)
+    return Request(idempotency_key=idempotency_key, addresses=addresses, form=form, file=content.file)
 
 
 def random_key() -> str:
@@ -116,6 +119,7 @@ def outcome(answer: Reply | NoReply, addresses: Sequence[int | str]) -> Outcome:
         seconds=answer.seconds,
         request_id=answer.headers.get("x-request-id"),
         batch_task_id=_text(said.get("batch_task_id")),
+        quotas=quotas(answer.headers, http_date(answer.headers.get("date", ""))),
     )
 
 
@@ -213,8 +217,9 @@ def shows_acceptance(said: Mapping[str, Any]) -> bool:
 
 def _not_found(said: Mapping[str, Any], addresses: Sequence[int | str]) -> tuple[tuple[str, ...], int]:
     """Those named as matching no contact (the call's own addresses only), and how many they are, named or not."""
-    ours = {str(address) for address in addresses}
-    named = tuple(dict.fromkeys(name for name in _names(said.get("not_found")) if name in ours))
+    names = _names(said.get("not_found"))
+    ours = set(map(str, addresses)) if names else set[str]()
+    named = tuple(dict.fromkeys(name for name in names if name in ours))
     told, accepted = _count(said.get("not_found_count")), _count(said.get("accepted_count"))
     if told is None and accepted is not None:
         told = len(addresses) - accepted

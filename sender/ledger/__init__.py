@@ -12,20 +12,23 @@ from sender.ledger.records import (
     Attempt,
     Bucket,
     Call,
+    Clock,
     Command,
     Failure,
     Latency,
+    Later,
     NewRun,
     Part,
     Plan,
     Position,
+    Rates,
     Reason,
     Run,
     Span,
     StoredChunk,
     StoredSession,
     Totals,
-)
+)  # fmt: skip
 from sender.ledger.sqlite import SqliteLedger
 from sender.outcome import ChunkState, Lever, Outcome, RunState
 
@@ -62,15 +65,19 @@ class Ledger(Protocol):
     async def discard_plan(self, run_id: int) -> None:
         """Throws an unsealed plan away."""
 
-    async def planned_keys(self, campaign: str, account_id: int) -> set[str]:
-        """The keys of every recipient that any sealed run of the campaign has planned."""
+    def planned_people(self, campaign: str, account_id: int) -> AsyncIterator[tuple[Recipient, ...]]:
+        """Every recipient that any sealed run of the campaign has planned, some at a time."""
+
+    def earlier_ties(self, campaign: str, account_id: int) -> AsyncIterator[tuple[Recipient, ...]]:
+        """The rows that tied identifiers together in those runs, some at a time."""
 
     # sending
 
-    async def start_session(self, run_id: int, now: float, rate: str | None = None) -> int:
+    async def start_session(self, run_id: int, now: float, rates: Rates | None = None) -> int:
         """Marks the run as running; what was left `sending` becomes `unknown`. Returns how many recipients.
 
-        rate   the calls in a period that are asked for, which is noted with the session
+        Until the session ends, `rates` bind every claim of the account, of whichever run and sender. The rate of calls
+        is noted with the session.
         """
 
     async def end_session(self, run_id: int, state: RunState, reason: str, now: float) -> int:
@@ -97,8 +104,17 @@ class Ledger(Protocol):
     async def load(self, chunk_id: int) -> StoredChunk:
         """The chunk with its recipients."""
 
-    async def claim(self, chunk: StoredChunk, now: float) -> Attempt | None:
-        """Notes durably that the chunk is being sent; None when it is pending no more."""
+    async def load_all(self, chunk_ids: Sequence[int]) -> list[StoredChunk]:
+        """Those chunks with their recipients."""
+
+    async def claim(self, chunk: StoredChunk, clock: Clock) -> Attempt | Later | None:
+        """Notes durably that the chunk is being sent, at the moment when that is noted.
+
+        None when it is pending no more. Later when the account has no room for it, and nothing was done.
+        """
+
+    async def pause(self, run_id: int, until: float) -> None:
+        """No claim of the run's account before that time, by whichever sender."""
 
     async def settle(self, attempt: Attempt, outcome: Outcome, now: float) -> None:
         """Records what became of a call."""
@@ -126,8 +142,8 @@ class Ledger(Protocol):
     async def keep_sources(self, run_id: int, audience_spec: str, stamps: Iterable[SourceStamp]) -> None:
         """Remembers the CSVs as they were last read, and the audience section that they were read by."""
 
-    async def recent_sends(self, account_id: int, since: float) -> list[tuple[float, int]]:
-        """Time and number of recipients of the account's calls since then, oldest first."""
+    async def last_call_of(self, account_id: int) -> float | None:
+        """When the account's last call began, whichever run it was for."""
 
     async def note_rate(self, run_id: int, rate: str) -> None:
         """Remembers the rate that the session asks for, for other terminals to show."""
@@ -218,14 +234,17 @@ __all__ = [
     "Attempt",
     "Bucket",
     "Call",
+    "Clock",
     "Command",
     "Failure",
     "Latency",
+    "Later",
     "Ledger",
     "NewRun",
     "Part",
     "Plan",
     "Position",
+    "Rates",
     "Reason",
     "Run",
     "Span",

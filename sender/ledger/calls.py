@@ -3,19 +3,22 @@
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import apsw
 
 from campaigns.audience import Recipient
-from sender.ledger.records import Attempt, Part, StoredChunk
+from sender.ledger import arbiter
+from sender.ledger.records import Attempt, Later, Part, Rates, StoredChunk
 from sender.ledger.rows import as_json, fetch, fetch_one, insert_chunk, load_chunk
 from sender.outcome import ChunkState, Outcome, RunState
 
 EXCLUDED = "excluded"
 
 
-def start_session(connection: apsw.Connection, run_id: int, now: float, rate: str | None) -> int:
+def start_session(connection: apsw.Connection, run_id: int, now: float, rates: Rates | None) -> int:
     """Marks a run as running; returns how many recipients a sender that died has left in doubt."""
+    rate = str(rates.calls) if rates else None
     connection.execute("insert into session (run_id, started_at, rate) values (?, ?, ?)", (run_id, now, rate))
     # A sender that died left its start behind: its session lasted until its last call.
     connection.execute(
@@ -30,7 +33,10 @@ def start_session(connection: apsw.Connection, run_id: int, now: float, rate: st
         """,
         (now, run_id),
     )
-    return strand(connection, run_id, now)
+    stranded = strand(connection, run_id, now)
+    if rates:
+        arbiter.take_lease(connection, run_id, rates)
+    return stranded
 
 
 def end_session(connection: apsw.Connection, run_id: int, state: RunState, reason: str, now: float) -> int:
@@ -54,26 +60,37 @@ def strand(connection: apsw.Connection, run_id: int, now: float) -> int:
     return _strand(connection, run_id, "the sender died while this was being sent", now)
 
 
-def claim(connection: apsw.Connection, chunk_id: int, now: float) -> Attempt | None:
+def claim(connection: apsw.Connection, ledger: Path, chunk_id: int, now: float) -> Attempt | Later | None:
     """Marks a chunk as being sent and notes the call; None when it is pending no more."""
-    statement = "update chunk set state = 'sending', attempts = attempts + 1 where id = ? and state = 'pending'"
-    connection.execute(statement, (chunk_id,))
-    if connection.changes() == 0:
+    query = """
+        select run_id, account_id, size, attempts + 1 from chunk join run on run.id = run_id
+        where chunk.id = ? and chunk.state = 'pending'
+    """
+    found = fetch(connection, query, chunk_id)
+    if not found:
         return None
+    run_id, account_id, size, number = found[0]
+    verdict = arbiter.judge(connection, ledger, run_id, account_id, size, now)
+    if verdict.later:
+        return verdict.later
+    connection.execute("update chunk set state = 'sending', attempts = ? where id = ?", (number, chunk_id))
     connection.execute(
-        """
-        insert into attempt (chunk_id, account_id, number, recipients, sent_at)
-        select chunk.id, account_id, attempts, size, ? from chunk join run on run.id = run_id where chunk.id = ?
-        """,
-        (now, chunk_id),
+        "insert into attempt (chunk_id, account_id, number, recipients, sent_at, slot_at) values (?, ?, ?, ?, ?, ?)",
+        (chunk_id, account_id, number, size, verdict.leaves_at, verdict.slot_at),
     )
-    number = fetch_one(connection, "select attempts from chunk where id = ?", chunk_id)
-    return Attempt(id=connection.last_insert_rowid(), chunk_id=chunk_id, number=number)
+    return Attempt(
+        id=connection.last_insert_rowid(),
+        chunk_id=chunk_id,
+        account_id=account_id,
+        number=number,
+        sent_at=verdict.leaves_at,
+        courtesy_seconds=verdict.courtesy_seconds,
+    )
 
 
 def settle(connection: apsw.Connection, attempt: Attempt, outcome: Outcome, now: float) -> None:
     """Records what became of a call, and of its chunk."""
-    _end_attempt(connection, attempt, outcome)
+    _end_attempt(connection, attempt, outcome, now)
     is_pending = outcome.chunk is ChunkState.PENDING
     connection.execute(
         """
@@ -106,7 +123,7 @@ def divide(
     now: float,
 ) -> None:
     """Records a refused call and replaces its chunk by the parts."""
-    _end_attempt(connection, attempt, outcome)
+    _end_attempt(connection, attempt, outcome, now)
     connection.execute(
         """
         update chunk set state = 'split', status = ?, reason = ?, request_id = ?, decided_at = ?
@@ -191,15 +208,21 @@ def _opted_out(connection: apsw.Connection, chunk_id: int) -> list[int]:
     return places
 
 
-def _end_attempt(connection: apsw.Connection, attempt: Attempt, outcome: Outcome) -> None:
+def _end_attempt(connection: apsw.Connection, attempt: Attempt, outcome: Outcome, now: float) -> None:
+    ending = arbiter.ending(connection, attempt.account_id, now)
     connection.execute(
-        "update attempt set seconds = ?, status = ?, result = ?, reason = ? where id = ?",
-        (outcome.seconds, outcome.status, outcome.result, outcome.reason, attempt.id),
+        """
+        update attempt set seconds = ?, status = ?, result = ?, reason = ?, ended_at = ?, calls_ended = ?,
+            recipients_ended = ? + recipients
+        where id = ?
+        """,
+        (outcome.seconds, outcome.status, outcome.result, outcome.reason, *ending, attempt.id),
     )
 
 
 def _strand(connection: apsw.Connection, run_id: int, reason: str, now: float) -> int:
     """What is `sending` though nobody sends it may have arrived: `unknown`."""
+    arbiter.release(connection, run_id, now)
     where = "where run_id = ? and state = 'sending'"
     stranded = fetch_one(connection, f"select coalesce(sum(size), 0) from chunk {where}", run_id)
     connection.execute(f"update chunk set state = 'unknown', reason = ?, decided_at = ? {where}", (reason, now, run_id))

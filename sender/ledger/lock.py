@@ -61,16 +61,30 @@ def _acquire(descriptor: int) -> bool:
     return False
 
 
+def is_held(ledger: Path, run: str) -> bool:
+    """Whether the run has a sender now, in this process or in another one."""
+    try:
+        descriptor = os.open(_lock_file(ledger, run), os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return False
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+
+
 def holder(ledger: Path, run: str) -> Holder | None:
     """Who sends the run now; None when nobody does."""
+    if not is_held(ledger, run):
+        return None
     try:
         descriptor = os.open(_lock_file(ledger, run), os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return None
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        return None
-    except BlockingIOError:
         return _holder(descriptor)
     finally:
         os.close(descriptor)

@@ -1,9 +1,11 @@
 """What is asked of a run while it is sent or afterwards: the reading half of the ledger on SQLite."""
 
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from typing import Any
 
+from campaigns.audience import Recipient
 from sender.ledger import history
+from sender.ledger.packing import unpack
 from sender.ledger.records import (
     START,
     Bucket,
@@ -16,7 +18,7 @@ from sender.ledger.records import (
     StoredSession,
     Totals,
 )
-from sender.ledger.rows import CHUNK, as_json, load_chunk
+from sender.ledger.rows import CHUNK, as_json, load_chunks
 from sender.ledger.writer import Writer
 from sender.outcome import ChunkState
 
@@ -28,7 +30,10 @@ class Looking:
         self._writer = writer
 
     async def load(self, chunk_id: int) -> StoredChunk:
-        return await self._writer.run(lambda connection: load_chunk(connection, chunk_id), writes=False)
+        return (await self.load_all([chunk_id]))[0]
+
+    async def load_all(self, chunk_ids: Sequence[int]) -> list[StoredChunk]:
+        return await self._writer.run(lambda connection: load_chunks(connection, chunk_ids), writes=False)
 
     async def totals(self, run_id: int) -> Totals:
         return await self._writer.run(lambda connection: history.totals(connection, run_id), writes=False)
@@ -71,6 +76,14 @@ class Looking:
                 chunk = await self.load(row[0])
                 after = chunk.position
                 yield chunk
+
+    async def _packed(self, query: str, *values: Any) -> AsyncIterator[tuple[Recipient, ...]]:
+        """What the second column of a query holds, read by pages that begin behind a number in the first."""
+        after = 0
+        while page := await self._read(query, *values, after):
+            after = page[-1][0]
+            for _, packed in page:
+                yield unpack(packed)
 
     async def _read(self, query: str, *values: Any) -> list[Any]:
         return await self._writer.run(lambda connection: connection.execute(query, values).fetchall(), writes=False)

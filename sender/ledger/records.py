@@ -1,11 +1,19 @@
 """What the ledger keeps, as frozen values."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, cast
 
 from campaigns.audience import Recipient, SourceStamp
+from campaigns.audience.recipients import KINDS
 from campaigns.model import IdentifierKind
 from sender.outcome import ChunkState, Lever, RunState
+
+if TYPE_CHECKING:
+    from campaigns.model import Rate
+
+Clock = Callable[[], float]
+"""Gives seconds since 1970, such as `time.time`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -109,16 +117,51 @@ class StoredChunk:
     @property
     def addresses(self) -> list[int | str]:
         """What a call addresses its recipients by."""
-        return [recipient.address(self.kind) for recipient in self.recipients]
+        place = KINDS.index(self.kind)
+        found = [recipient[place] for recipient in self.recipients]
+        if None in found:
+            raise LookupError(f"a recipient of chunk {self.id} has no {self.kind}")
+        return cast("list[int | str]", found)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rates:
+    """How fast a run is sent at most.
+
+    calls       calls of its whole account in any such period
+    recipients  recipients in any such period, None for no bound of their own
+    """
+
+    calls: "Rate"
+    recipients: "Rate | None" = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Attempt:
-    """One call, durably noted before its first byte leaves."""
+    """One call, durably noted before its first byte leaves.
+
+    sent_at           when it may leave, a moment ahead perhaps
+    courtesy_seconds  for how long its sender lets the account's other senders come first; 0 when there are none
+    """
 
     id: int
     chunk_id: int
+    account_id: int
     number: int
+    sent_at: float
+    courtesy_seconds: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Later:
+    """A call that was not claimed: its account's rates have no room for it yet.
+
+    seconds    when to ask again
+    is_paused  whether that is because the API asked the account to wait
+    """
+
+    seconds: float
+    is_paused: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

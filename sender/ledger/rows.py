@@ -1,7 +1,7 @@
 """Rows of the ledger's tables as values, and the statements that several of its files share."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -17,7 +17,7 @@ RUN = """
     select run.id, name, key, campaign, account_id, origin, label, state, message_fingerprint, audience_spec,
            audience_fingerprint, sources, exclusions, counts, planned, content,
            created_at, session_started_at, elapsed_seconds, ended_at, reason, rate, held,
-           rate_asked, paused_until, pause_reason
+           rate_asked, run.paused_until, pause_reason
     from run join account on account.id = account_id
 """
 CHUNK = """
@@ -66,6 +66,11 @@ def load_chunk(connection: apsw.Connection, chunk_id: int) -> StoredChunk:
     chunk = chunk_of(fetch(connection, f"{CHUNK} where id = ?", chunk_id)[0])
     ((packed,),) = fetch(connection, "select packed from chunk_recipients where chunk_id = ?", chunk_id)
     return replace(chunk, recipients=unpack(packed))
+
+
+def load_chunks(connection: apsw.Connection, chunk_ids: Sequence[int]) -> list[StoredChunk]:
+    """Those chunks with their recipients."""
+    return [load_chunk(connection, chunk_id) for chunk_id in chunk_ids]
 
 
 def fetch(connection: apsw.Connection, query: str, *values: Any) -> list[Any]:

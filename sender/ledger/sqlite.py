@@ -8,18 +8,21 @@ from typing import Any
 
 import apsw
 
-from campaigns.audience import Recipient, SourceStamp, tied_keys
+from campaigns.audience import Recipient, SourceStamp
 from campaigns.plan import Chunk
-from sender.ledger import calls, database, levers
+from sender.ledger import arbiter, calls, database, levers
 from sender.ledger.looking import Looking
-from sender.ledger.packing import pack, unpack
+from sender.ledger.packing import pack
 from sender.ledger.records import (
     Attempt,
+    Clock,
     Command,
+    Later,
     NewRun,
     Part,
     Plan,
     Position,
+    Rates,
     Run,
     StoredChunk,
 )
@@ -67,8 +70,7 @@ class SqliteLedger(Looking):
     async def account_id(self, origin: str, label: str) -> int:
         def work(connection: apsw.Connection) -> int:
             connection.execute("insert or ignore into account (origin, label) values (?, ?)", (origin, label))
-            query = "select id from account where origin = ? and label = ?"
-            return fetch_one(connection, query, origin, label)
+            return fetch_one(connection, "select id from account where origin = ? and label = ?", origin, label)
 
         return await self._writer.run(work)
 
@@ -111,12 +113,10 @@ class SqliteLedger(Looking):
         await self._write("insert into tie (run_id, packed) values (?, ?)", run_id, pack(rows))
 
     async def ties(self, run_id: int) -> AsyncIterator[Recipient]:
-        query, after = "select id, packed from tie where run_id = ? and id > ? order by id limit 20", 0
-        while rows := await self._read(query, run_id, after):
-            after = rows[-1][0]
-            for _, packed in rows:
-                for recipient in unpack(packed):
-                    yield recipient
+        query = "select id, packed from tie where run_id = ? and id > ? order by id limit 20"
+        async for rows in self._packed(query, run_id):
+            for row in rows:
+                yield row
 
     async def seal(self, run_id: int, plan: Plan) -> None:
         await self._write(
@@ -136,30 +136,24 @@ class SqliteLedger(Looking):
     async def discard_plan(self, run_id: int) -> None:
         await self._write("delete from run where id = ? and state = 'planning'", run_id)
 
-    async def planned_keys(self, campaign: str, account_id: int) -> set[str]:
+    def planned_people(self, campaign: str, account_id: int) -> AsyncIterator[tuple[Recipient, ...]]:
         query = """
-            select packed from chunk_recipients join chunk on chunk.id = chunk_id join run on run.id = run_id
+            select chunk.id, packed from chunk_recipients join chunk on chunk.id = chunk_id join run on run.id = run_id
             where campaign = ? and account_id = ? and run.state <> 'planning' and chunk.state <> 'split'
+                and chunk.id > ? order by chunk.id limit 20
         """
+        return self._packed(query, campaign, account_id)
 
-        def work(connection: apsw.Connection) -> set[str]:
-            keys: set[str] = set()
-            for (packed,) in connection.execute(query, (campaign, account_id)):
-                for recipient in unpack(packed):
-                    keys.update(recipient.keys())
-            ties = """
-                select packed from tie join run on run.id = run_id
-                where campaign = ? and account_id = ? and state <> 'planning'
-            """
-            rows = [row for (packed,) in fetch(connection, ties, campaign, account_id) for row in unpack(packed)]
-            return tied_keys(keys, rows)
-
-        return await self._writer.run(work, writes=False)
+    def earlier_ties(self, campaign: str, account_id: int) -> AsyncIterator[tuple[Recipient, ...]]:
+        query = """
+            select tie.id, packed from tie join run on run.id = run_id
+            where campaign = ? and account_id = ? and state <> 'planning' and tie.id > ? order by tie.id limit 20"""
+        return self._packed(query, campaign, account_id)
 
     # sending
 
-    async def start_session(self, run_id: int, now: float, rate: str | None = None) -> int:
-        return await self._writer.run(lambda connection: calls.start_session(connection, run_id, now, rate))
+    async def start_session(self, run_id: int, now: float, rates: Rates | None = None) -> int:
+        return await self._writer.run(lambda connection: calls.start_session(connection, run_id, now, rates))
 
     async def end_session(self, run_id: int, state: RunState, reason: str, now: float) -> int:
         return await self._writer.run(lambda connection: calls.end_session(connection, run_id, state, reason, now))
@@ -189,8 +183,11 @@ class SqliteLedger(Looking):
         query = f"{CHUNK} where run_id = ? and state <> 'split' order by first, id"
         return [chunk_of(row) for row in await self._read(query, run_id)]
 
-    async def claim(self, chunk: StoredChunk, now: float) -> Attempt | None:
-        return await self._writer.run(lambda connection: calls.claim(connection, chunk.id, now))
+    async def claim(self, chunk: StoredChunk, clock: Clock) -> Attempt | Later | None:
+        return await self._writer.run(lambda connection: calls.claim(connection, self.path, chunk.id, clock()))
+
+    async def pause(self, run_id: int, until: float) -> None:
+        await self._writer.run(lambda connection: arbiter.pause(connection, run_id, until))
 
     async def settle(self, attempt: Attempt, outcome: Outcome, now: float) -> None:
         await self._writer.run(lambda connection: calls.settle(connection, attempt, outcome, now))
@@ -213,9 +210,9 @@ class SqliteLedger(Looking):
         statement = "update run set audience_spec = ?, sources = ? where id = ?"
         await self._write(statement, audience_spec, as_stamps(stamps), run_id)
 
-    async def recent_sends(self, account_id: int, since: float) -> list[tuple[float, int]]:
-        query = "select sent_at, recipients from attempt where account_id = ? and sent_at > ? order by sent_at"
-        return await self._read(query, account_id, since)
+    async def last_call_of(self, account_id: int) -> Any:
+        query = "select max(sent_at) from attempt where account_id = ?"
+        return (await self._read(query, account_id))[0][0]
 
     async def note_rate(self, run_id: int, rate: str) -> None:
         await self._write("update run set rate_asked = ? where id = ?", rate, run_id)
@@ -224,8 +221,7 @@ class SqliteLedger(Looking):
         await self._write("update run set paused_until = ?, pause_reason = ? where id = ?", until, reason, run_id)
 
     async def media_url(self, account_id: int, sha256: str) -> str | None:
-        query = "select url from media_file where account_id = ? and sha256 = ?"
-        rows = await self._read(query, account_id, sha256)
+        rows = await self._read("select url from media_file where account_id = ? and sha256 = ?", account_id, sha256)
         return rows[0][0] if rows else None
 
     async def keep_media_url(self, account_id: int, sha256: str, url: str, now: float) -> None:
@@ -235,16 +231,15 @@ class SqliteLedger(Looking):
 
     async def give(self, run_id: int, lever: Lever, argument: str, user: str, now: float) -> Command:
         def work(connection: apsw.Connection) -> Command:
-            values = (run_id, lever, argument, user, now)
             statement = "insert into command (run_id, lever, argument, user, given_at) values (?, ?, ?, ?, ?)"
-            connection.execute(statement, values)
+            connection.execute(statement, (run_id, lever, argument, user, now))
             return command_of(fetch(connection, f"{COMMAND} where id = ?", connection.last_insert_rowid())[0])
 
         return await self._writer.run(work)
 
     async def open_commands(self, run_id: int) -> list[Command]:
-        query = f"{COMMAND} where run_id = ? and obeyed_at is null order by id"
-        return [command_of(row) for row in await self._read(query, run_id)]
+        rows = await self._read(f"{COMMAND} where run_id = ? and obeyed_at is null order by id", run_id)
+        return [command_of(row) for row in rows]
 
     async def commands(self, run_id: int) -> list[Command]:
         return [command_of(row) for row in await self._read(f"{COMMAND} where run_id = ? order by id", run_id)]

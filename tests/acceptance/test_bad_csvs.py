@@ -314,8 +314,8 @@ def test_check_tells_scripts_the_same(campaign: Command, tmp_path: Path) -> None
     assert (well["file"], well["ok"], well["problems"]) == ("well.yaml", True, [])
     assert well["recipients"]["planned"] == 1
     assert others == [
-        {"file": "ill.yaml", "ok": False, "problems": ILL},
-        {"file": "void.yaml", "ok": False, "problems": [VOID]},
+        {"file": "ill.yaml", "ok": False, "problems": ILL, "warnings": []},
+        {"file": "void.yaml", "ok": False, "problems": [VOID], "warnings": []},
     ]
 
 

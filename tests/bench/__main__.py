@@ -1,43 +1,47 @@
-"""`make bench`: the CPU time of a start beside that of `python -c pass`; exits 1 when a bound is missed."""
+"""`make bench`: every module of this package that has a `measure`; exits 1 when a bound is missed.
 
+`python -m tests.bench throttle` runs one of them. The figures also go into bench.json.
+"""
+
+import json
 import os
-import resource
-import subprocess
+import pkgutil
 import sys
-import tempfile
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
+from importlib import import_module
 from pathlib import Path
-from statistics import median
 
-PYTHON = sys.executable
-CAMPAIGN = str(Path(sys.executable).with_name("campaign"))
-ROUNDS = 15
-BOUNDS = {("--help",): 15.0, ("send", "--help"): 15.0}
+from tests.bench.figures import Figure, Skipped
+
+RESULTS = Path("bench.json")
 
 
-def main() -> int:
+def benches(names: list[str]) -> dict[str, Callable[[], Iterable[Figure]]]:
+    """The benches of those names, or all."""
+    modules = [
+        module.name for module in pkgutil.iter_modules([str(Path(__file__).parent)]) if module.name != "__main__"
+    ]
+    found = {name: getattr(import_module(f"tests.bench.{name}"), "measure", None) for name in modules}
+    return {name: measure for name, measure in found.items() if measure and (not names or name in names)}
+
+
+def main(names: list[str]) -> int:
     """Prints the table; returns the exit code."""
-    missed = 0
-    with tempfile.TemporaryDirectory() as home:
-        environ = {"PATH": os.environ["PATH"], "HOME": home}
-        for arguments, bound in BOUNDS.items():
-            ratio = _ratio([CAMPAIGN, *arguments], [PYTHON, "-c", "pass"], environ)
-            missed += ratio > bound
-            print(f"campaign {' '.join(arguments):12} {ratio:5.1f} x python -c pass   (bound {bound:g})")
-    return 1 if missed else 0
-
-
-def _ratio(command: list[str], base: list[str], environ: dict[str, str]) -> float:
-    # Turn about, so that whatever else the machine does falls on both.
-    pairs = [(_cpu_seconds(command, environ), _cpu_seconds(base, environ)) for _ in range(ROUNDS)]
-    return median(first for first, _ in pairs) / median(second for _, second in pairs)
-
-
-def _cpu_seconds(command: list[str], environ: dict[str, str]) -> float:
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run(command, env=environ, stdout=subprocess.DEVNULL, check=True)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+    figures: dict[str, list[Figure]] = {}
+    for name, measure in benches(names).items():
+        print(f"{name}   (load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores)")
+        figures[name] = []
+        try:
+            for figure in measure():
+                print(f"  {figure}", flush=True)
+                figures[name].append(figure)
+        except Skipped as missing:
+            print(f"  skipped: {missing}")
+    data = {name: [asdict(figure) | {"is_met": figure.is_met} for figure in found] for name, found in figures.items()}
+    RESULTS.write_text(json.dumps(data, indent=2) + "\n", "utf-8")
+    return 0 if all(figure.is_met for found in figures.values() for figure in found) else 1
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

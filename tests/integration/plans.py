@@ -3,7 +3,7 @@
 from campaigns.audience import Recipient
 from campaigns.model import IdentifierKind
 from campaigns.plan import Chunk
-from sender.ledger import START, Ledger, NewRun, Plan, Run, StoredChunk
+from sender.ledger import START, Attempt, Clock, Ledger, NewRun, Plan, Run, StoredChunk
 
 NOW = 1_800_000_000.0
 
@@ -50,3 +50,15 @@ async def sealed_run(ledger: Ledger, sizes: list[int], name: str = "spring", **b
 async def pending(ledger: Ledger, run: Run) -> list[StoredChunk]:
     """The run's pending chunks, with their recipients."""
     return [await ledger.load(chunk.id) for chunk in await ledger.pending(run.id, after=START, limit=1000)]
+
+
+def at(moment: float) -> Clock:
+    """A clock that stands still."""
+    return lambda: moment
+
+
+async def claimed(ledger: Ledger, chunk: StoredChunk, moment: float = NOW) -> Attempt:
+    """The claim of a chunk that is pending, of an account that has room."""
+    attempt = await ledger.claim(chunk, at(moment))
+    assert isinstance(attempt, Attempt)
+    return attempt

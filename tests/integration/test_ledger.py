@@ -31,7 +31,7 @@ from sender.ledger.sqlite import SqliteLedger
 from sender.ledger.writer import Writer
 from sender.outcome import ChunkState, Outcome, RunState, Then
 from sender.report import make_report
-from tests.integration.plans import NOW, new_run, pending, people, plan_of, sealed_run
+from tests.integration.plans import NOW, at, claimed, new_run, pending, people, plan_of, sealed_run
 
 T = TypeVar("T")
 ACCEPTED = Outcome(chunk=ChunkState.ACCEPTED, status=202, seconds=0.5)
@@ -124,15 +124,10 @@ async def test_recipients_come_back_with_every_identifier(ledger: Ledger) -> Non
 
     assert chunk.recipients == both
     assert chunk.addresses == ["person0", "person1"]
-    assert await ledger.planned_keys("spring", draft.account_id) == {
-        "u:person0",
-        "i:178",
-        "e:p@x.io",
-        "u:person1",
-    }
+    assert [people async for people in ledger.planned_people("spring", draft.account_id)] == [both]
 
 
-async def test_planned_keys_are_those_of_sealed_runs_of_that_campaign_and_account(ledger: Ledger) -> None:
+async def test_planned_people_are_those_of_sealed_runs_of_that_campaign_and_account(ledger: Ledger) -> None:
     run = await sealed_run(ledger, [1])
     await sealed_run(ledger, [1, 1], "spring+2")
     await sealed_run(ledger, [5], "autumn", campaign="autumn")
@@ -142,7 +137,8 @@ async def test_planned_keys_are_those_of_sealed_runs_of_that_campaign_and_accoun
     [chunk] = await pending(ledger, run)
     await ledger.split(chunk, [Part(recipients=chunk.recipients, first=0, state=ChunkState.CANCELLED)], NOW)
 
-    assert await ledger.planned_keys("spring", run.account_id) == {"u:person0", "u:person1"}
+    planned = [recipient async for people in ledger.planned_people("spring", run.account_id) for recipient in people]
+    assert {recipient.username for recipient in planned} == {"person0", "person1"}
 
 
 async def test_pending_chunks_come_in_plan_order_a_few_at_a_time(ledger: Ledger) -> None:
@@ -153,7 +149,7 @@ async def test_pending_chunks_come_in_plan_order_a_few_at_a_time(ledger: Ledger)
         [Part(recipients=chunks[1].recipients[:1], first=2), Part(recipients=chunks[1].recipients[1:], first=3)],
         NOW,
     )
-    await ledger.claim(chunks[3], NOW)
+    await ledger.claim(chunks[3], at(NOW))
 
     order, after = list[int](), START
     while page := await ledger.pending(run.id, after=after, limit=2):
@@ -182,9 +178,9 @@ async def test_claiming_is_compare_and_set(ledger: Ledger) -> None:
     run = await sealed_run(ledger, [3])
     [chunk] = await pending(ledger, run)
 
-    attempts = await asyncio.gather(*(ledger.claim(chunk, NOW) for _ in range(20)))
+    attempts = await asyncio.gather(*(ledger.claim(chunk, at(NOW)) for _ in range(20)))
 
-    won = [attempt for attempt in attempts if attempt]
+    won = [attempt for attempt in attempts if isinstance(attempt, Attempt)]
     assert [attempt.number for attempt in won] == [1]
     assert (await ledger.totals(run.id)).attempts == 1
 
@@ -193,7 +189,7 @@ async def test_a_claim_is_on_the_disk_when_it_returns(ledger: Ledger, path: Path
     run = await sealed_run(ledger, [3])
     [chunk] = await pending(ledger, run)
 
-    await ledger.claim(chunk, NOW)
+    await ledger.claim(chunk, at(NOW))
 
     assert looked_up(path, "select state, attempts from chunk") == [("sending", 1)]
     assert looked_up(path, "select number, recipients, sent_at, result from attempt") == [(1, 3, NOW, None)]
@@ -202,14 +198,12 @@ async def test_a_claim_is_on_the_disk_when_it_returns(ledger: Ledger, path: Path
 async def test_what_a_call_came_to_is_kept_with_the_chunk_and_the_attempt(ledger: Ledger, path: Path) -> None:
     run = await sealed_run(ledger, [3])
     [chunk] = await pending(ledger, run)
-    first = await ledger.claim(chunk, NOW)
-    assert first is not None
+    first = await claimed(ledger, chunk, NOW)
     await ledger.settle(first, LATER, NOW + 1)
     [waiting] = await ledger.pending(run.id, after=START, limit=9)
     assert (waiting.state, waiting.decided_at, waiting.reason) == (ChunkState.PENDING, None, "HTTP 429")
 
-    second = await ledger.claim(chunk, NOW + 2)
-    assert second is not None
+    second = await claimed(ledger, chunk, NOW + 2)
     assert second.number == 2
     outcome = Outcome(
         chunk=ChunkState.ACCEPTED,
@@ -237,8 +231,7 @@ async def test_what_a_call_came_to_is_kept_with_the_chunk_and_the_attempt(ledger
 async def test_a_decided_chunk_is_not_decided_again(ledger: Ledger) -> None:
     run = await sealed_run(ledger, [3])
     [chunk] = await pending(ledger, run)
-    attempt = await ledger.claim(chunk, NOW)
-    assert attempt is not None
+    attempt = await claimed(ledger, chunk, NOW)
     await ledger.settle(attempt, ACCEPTED, NOW)
 
     await ledger.settle(attempt, LATER, NOW)
@@ -253,7 +246,7 @@ async def test_only_what_is_pending_can_be_split(ledger: Ledger) -> None:
 
     assert len(await ledger.split(chunk, halves, NOW)) == len(halves)
     assert await ledger.split(chunk, halves, NOW) == []
-    assert await ledger.claim(chunk, NOW) is None
+    assert await ledger.claim(chunk, at(NOW)) is None
 
     assert [(leaf.first, leaf.size) for leaf in await ledger.leaves(run.id)] == [(0, 2), (2, 2)]
 
@@ -262,7 +255,7 @@ async def test_only_what_is_pending_can_be_split(ledger: Ledger) -> None:
 async def test_what_was_being_sent_when_a_session_ends_or_died_is_unknown(ledger: Ledger, ends: str) -> None:
     run = await sealed_run(ledger, [3, 4])
     await ledger.start_session(run.id, NOW)
-    await ledger.claim((await pending(ledger, run))[0], NOW)
+    await ledger.claim((await pending(ledger, run))[0], at(NOW))
 
     stranded = (
         await ledger.start_session(run.id, NOW + 9)
@@ -281,11 +274,10 @@ async def test_the_time_of_all_sessions_adds_up_that_of_a_dead_one_to_its_last_c
     run = await sealed_run(ledger, [1, 1])
     first, second = await pending(ledger, run)
     await ledger.start_session(run.id, NOW)
-    attempt = await ledger.claim(first, NOW + 10)
-    assert attempt is not None
+    attempt = await claimed(ledger, first, NOW + 10)
     await ledger.settle(attempt, ACCEPTED, NOW + 11)  # 0.5 s after it was sent; then the process is killed
     await ledger.start_session(run.id, NOW + 5000)
-    await ledger.claim(second, NOW + 5001)
+    await ledger.claim(second, at(NOW + 5001))
     await ledger.end_session(run.id, RunState.INTERRUPTED, "", NOW + 5004)
 
     ended = await ledger.find_run("spring")
@@ -295,20 +287,17 @@ async def test_the_time_of_all_sessions_adds_up_that_of_a_dead_one_to_its_last_c
     assert (ended.session_started_at, ended.ended_at) == (None, NOW + 5004)
 
 
-async def test_recent_sends_are_those_of_the_account_oldest_first(ledger: Ledger) -> None:
+async def test_the_last_call_is_that_of_the_account_whichever_run_it_was_for(ledger: Ledger) -> None:
     ours = await sealed_run(ledger, [1, 2, 3])
     theirs = await sealed_run(ledger, [4], "other", account="second")
     another_of_ours = await sealed_run(ledger, [5], "autumn", campaign="autumn")
     for run in (ours, theirs, another_of_ours):
         for chunk in await pending(ledger, run):
-            await ledger.claim(chunk, NOW + 10 - chunk.size)
+            await ledger.claim(chunk, at(NOW + 10 - chunk.size))
 
-    assert [tuple(send) for send in await ledger.recent_sends(ours.account_id, NOW + 5)] == [
-        (NOW + 7, 3),
-        (NOW + 8, 2),
-        (NOW + 9, 1),
-    ]
-    assert [size for _, size in await ledger.recent_sends(ours.account_id, 0)] == [5, 3, 2, 1]
+    assert await ledger.last_call_of(ours.account_id) == NOW + 9
+    assert await ledger.last_call_of(theirs.account_id) == NOW + 6
+    assert await ledger.last_call_of(await ledger.account_id("https://api.example.com", "third")) is None
 
 
 async def test_an_uploaded_file_is_remembered_by_its_content_for_its_account(ledger: Ledger) -> None:
@@ -380,8 +369,7 @@ class Sending(RuleBasedStateMachine):
     def claim(self, which: int) -> None:
         if chunks := self._pending():
             chunk = chunks[which % len(chunks)]
-            attempt = self._do(self._ledger.claim(chunk, NOW))
-            assert attempt is not None
+            attempt = self._do(claimed(self._ledger, chunk))
             self._attempts.append((attempt, chunk))
             self._note(chunk, "sending")
 
@@ -389,7 +377,7 @@ class Sending(RuleBasedStateMachine):
     def claim_what_is_claimed(self, which: int) -> None:
         if self._attempts:
             _, chunk = self._attempts[which % len(self._attempts)]
-            assert self._do(self._ledger.claim(chunk, NOW)) is None
+            assert self._do(self._ledger.claim(chunk, at(NOW))) is None
 
     @precondition(lambda self: self._attempts)
     @rule(
@@ -616,7 +604,7 @@ async def fill_the_disk(ledger: Ledger, path: Path) -> str:
     with pytest.raises(LedgerError) as caught:
         await ledger.keep_content(run.id, {"fields": {"text": "x" * 100_000}})
 
-    await ledger.claim((await pending(ledger, run))[0], NOW)
+    await ledger.claim((await pending(ledger, run))[0], at(NOW))
     assert looked_up(path, "select chunk.state, content from chunk join run on run.id = run_id") == [("sending", None)]
     return str(caught.value)
 
@@ -752,7 +740,7 @@ async def test_a_process_killed_in_the_middle_of_a_transaction_leaves_the_ledger
 
     async with open_ledger(path) as ledger:
         assert (await ledger.totals(run.id)).recipients == {ChunkState.PENDING: 7}
-        assert await ledger.claim((await pending(ledger, run))[0], NOW) is not None
+        assert await ledger.claim((await pending(ledger, run))[0], at(NOW)) is not None
     assert looked_up(path, "pragma integrity_check") == [("ok",)]
     assert looked_up(path, "select label from account") == [("default",)]
 
@@ -799,9 +787,9 @@ async def test_a_writer_sees_what_another_process_wrote_meanwhile(ledger: Ledger
     run = await sealed_run(ledger, [3])
     async with open_ledger(path) as other:
         [chunk] = await pending(other, run)
-        assert await other.claim(chunk, NOW) is not None
+        assert await other.claim(chunk, at(NOW)) is not None
 
-    assert await ledger.claim(chunk, NOW) is None
+    assert await ledger.claim(chunk, at(NOW)) is None
 
 
 # Network file systems

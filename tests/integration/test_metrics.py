@@ -17,7 +17,7 @@ from sender.ledger import Ledger, open_ledger
 from sender.metrics import Metered, Metrics, serving
 from sender.outcome import ChunkState, Outcome, Then
 from sender.report import make_report
-from tests.integration.plans import pending, sealed_run
+from tests.integration.plans import claimed, pending, sealed_run
 
 DOCS = Path(__file__).parents[2] / "docs"
 ACCEPTED = Outcome(chunk=ChunkState.ACCEPTED, status=202, not_found_count=1, seconds=0.2)
@@ -50,7 +50,7 @@ async def a_session(path: Path) -> AsyncIterator[tuple[Ledger, str]]:
         await ledger.note_rate(run.id, "120/min")
         view.begun(make_report(run, await ledger.totals(run.id), now=time.time()))
         for chunk, outcome in zip(await pending(ledger, run), (ACCEPTED, LIMITED), strict=False):
-            attempt = await ledger.claim(chunk, time.time())
+            attempt = await claimed(ledger, chunk, time.time())
             assert attempt
             await ledger.settle(attempt, outcome, time.time())
             view.settled(chunk.size, outcome)

@@ -16,14 +16,15 @@ from sender.backlog import Backlog
 from sender.errors import LedgerError
 from sender.gate import Gate
 from sender.inro.wire import Request
-from sender.ledger import Attempt, Ledger, Part, Run, StoredChunk, open_ledger
+from sender.ledger import Attempt, Clock, Later, Ledger, Part, Rates, Run, StoredChunk, open_ledger
+from sender.ledger.lock import run_lock
 from sender.ledger.writer import Writer
 from sender.outcome import ChunkState, Outcome, RunState, Then
 from sender.pool import Pool
 from sender.retry import Policy, Tally
 from sender.throttle import Throttle
 from tests import clock
-from tests.integration.plans import NOW, pending, sealed_run
+from tests.integration.plans import NOW, at, pending, sealed_run
 
 ACCEPTED = Outcome(chunk=ChunkState.ACCEPTED, status=202)
 UNREACHED = Outcome(chunk=ChunkState.PENDING, then=Then.BACK_OFF, reason="no connection")
@@ -130,9 +131,10 @@ async def a_desk(
     policy: Policy | None = None,
     tally: Tally | None = None,
     through: Ledger | None = None,
+    name: str = "spring",
     gate: Gate | None = None,
 ) -> Desk:
-    run = await sealed_run(ledger, sizes)
+    run = await sealed_run(ledger, sizes, name)
     await ledger.start_session(run.id, NOW)
     audience = Audience()
     pool = Pool(
@@ -566,7 +568,7 @@ async def test_a_ledger_that_can_not_record_cancels_every_call(path: Path, ledge
 
 async def test_a_claim_that_fails_sends_nothing(path: Path, ledger: Ledger) -> None:
     class Full(Faulty):
-        async def claim(self, chunk: StoredChunk, now: float) -> Attempt | None:
+        async def claim(self, chunk: StoredChunk, clock: Clock) -> Attempt | None:
             raise LedgerError("the disk is full")
 
     faulty: Any = Full(ledger)
@@ -614,7 +616,7 @@ async def test_a_chunk_that_was_split_meanwhile_is_sent_by_its_parts(path: Path,
 async def test_a_chunk_that_somebody_else_claimed_is_left_to_them(path: Path, ledger: Ledger) -> None:
     async def claim_the_last(chunk: StoredChunk) -> None:
         if chunk.first == 0:
-            await ledger.claim((await desk.pending())[-1], NOW)
+            await ledger.claim((await desk.pending())[-1], at(NOW))
 
     desk = await a_desk(path, ledger, [1] * 4, Api(on_call=claim_the_last), workers=1)
 
@@ -643,3 +645,111 @@ async def test_a_messenger_that_breaks_is_a_bug_that_ends_the_pool_and_its_chunk
         await desk.pool.run()
 
     assert list(desk.states().values()) == ["sending", "pending", "pending"]
+
+
+# The account's rate
+
+
+def arrivals_within(seconds: float, *apis: Api) -> int:
+    """The most calls in any window of that length."""
+    moments = [moment for api in apis for moment, _ in api.calls]
+    return max(sum(at <= moment < at + seconds - 1e-6 for moment in moments) for at in moments)
+
+
+@pytest.mark.parametrize("workers", [1, 3, 8])
+def test_a_call_that_is_put_back_after_a_429_does_not_leave_together_with_the_next(path: Path, workers: int) -> None:
+    async def story(path: Path, ledger: Ledger) -> None:
+        refusals = [ACCEPTED] * 3 + [told_to_wait(1)] * 2 + [ACCEPTED] * 4 + [told_to_wait(0)] * 3
+        desk = await a_desk(path, ledger, [1] * 24, Api(refusals, seconds=0.3), workers=workers, rate="4/s")
+        await desk.pool.run()
+
+        assert set(desk.states().values()) == {"accepted"}
+        assert arrivals_within(1.0, desk.api) <= 4
+        assert arrivals_within(0.14, desk.api) == 1  # a quarter of a second, less what a busy machine may catch up
+
+    tell(story, path)
+
+
+def test_a_single_recipient_who_is_tried_waits_for_the_account_s_room_like_everybody(path: Path) -> None:
+    async def story(path: Path, ledger: Ledger) -> None:
+        busy = 2
+
+        class Busy(Faulty):
+            async def claim(self, chunk: StoredChunk, clock: Clock) -> Attempt | Later | None:
+                nonlocal busy
+                busy -= chunk.size == 1
+                if chunk.size == 1 and busy >= 0:
+                    return Later(seconds=7)
+                return await ledger.claim(chunk, clock)
+
+        through: Any = Busy(ledger)
+        desk = await a_desk(path, ledger, [5] * 6, Api([DOUBTFUL] * 3), workers=2, through=through)
+        began = time.monotonic()
+        await desk.pool.run()
+
+        assert time.monotonic() - began >= 13.9
+        names = [name for request in desk.api.requests for name in request.body.split()]
+        assert len(names) == len(set(names)) == 30
+
+    tell(story, path)
+
+
+def test_a_slow_disk_lets_no_calls_leave_together(path: Path) -> None:
+    async def story(path: Path, ledger: Ledger) -> None:
+        class Slow(Faulty):
+            async def claim(self, chunk: StoredChunk, clock: Clock) -> Attempt | Later | None:
+                await asyncio.sleep(3 if chunk.first == 5 else 0)
+                return await ledger.claim(chunk, clock)
+
+        slow: Any = Slow(ledger)
+        desk = await a_desk(path, ledger, [1] * 40, Api(), workers=30, rate="10/s", through=slow)
+        await ledger.start_session(desk.run.id, time.time(), Rates(calls=Rate.parse("10/s")))
+        await desk.pool.run()
+
+        assert set(desk.states().values()) == {"accepted"}
+        assert arrivals_within(1.0, desk.api) <= 10
+        assert arrivals_within(0.09, desk.api) <= 3
+
+    tell(story, path)
+
+
+def test_two_pools_in_one_process_keep_their_account_s_rate_together_and_share_it(path: Path) -> None:
+    async def story(path: Path, ledger: Ledger) -> None:
+        names, apis, rate = ("spring", "autumn"), [Api(seconds=0.02), Api(seconds=0.02)], Rate.parse("10/s")
+        desks = [
+            await a_desk(path, ledger, [1] * 50, api, rate="10/s", name=name)
+            for name, api in zip(names, apis, strict=True)
+        ]
+        with run_lock(path, "spring"), run_lock(path, "autumn"):
+            for desk in desks:
+                await ledger.start_session(desk.run.id, time.time(), Rates(calls=rate))
+            async with asyncio.TaskGroup() as pools:
+                for desk in desks:
+                    pools.create_task(desk.pool.run())
+
+        everything = sorted(at for api in apis for at, _ in api.calls)
+        assert len(everything) == 100
+        assert arrivals_within(1.0, *apis) <= 10
+        assert everything[-1] - everything[0] <= 99 / 10 * 1.05
+        assert 32 <= sum(at <= everything[79] for at, _ in apis[0].calls) <= 48
+
+    tell(story, path)
+
+
+def test_a_429_of_one_sender_pauses_the_others_of_its_account(path: Path) -> None:
+    async def story(path: Path, ledger: Ledger) -> None:
+        throttled = Api([ACCEPTED, told_to_wait(60)])
+        first = await a_desk(path, ledger, [1] * 4, throttled, workers=1, rate="1/s", name="spring")
+        second = await a_desk(path, ledger, [1] * 9, Api(), workers=1, rate="1/s", name="autumn")
+        with run_lock(path, "spring"), run_lock(path, "autumn"):
+            for desk in (first, second):
+                await ledger.start_session(desk.run.id, time.time(), Rates(calls=Rate.parse("1/s")))
+            async with asyncio.TaskGroup() as pools:
+                pools.create_task(first.pool.run())
+                pools.create_task(second.pool.run())
+
+        refused_at = throttled.calls[1][0]
+        assert not [at for at, _ in second.api.calls if refused_at + 0.1 < at < refused_at + 59.9]
+        assert second.audience.pauses
+
+    tell(story, path)

@@ -22,7 +22,7 @@ from sender.retry import Policy, Tally
 from sender.suppression import Suppression
 from sender.throttle import Throttle
 from tests.integration.faulty_api import Answer, FaultyApi
-from tests.integration.plans import NOW, new_run, pending, plan_of
+from tests.integration.plans import NOW, claimed, new_run, pending, plan_of
 
 SILENT: Any = structlog.get_logger()
 
@@ -188,8 +188,7 @@ async def test_who_opts_out_is_found_in_the_parts_of_a_chunk_that_is_divided_mea
 ) -> None:
     run = await a_run(ledger, 1, 4, 1)
     _, second, _ = await pending(ledger, run)
-    attempt = await ledger.claim(second, NOW)
-    assert attempt is not None
+    attempt = await claimed(ledger, second, NOW)
     exclude, chunks_excluded = ledger.exclude, list[int]()
 
     async def exclude_slowly(chunk_id: int, *more: Any) -> int:

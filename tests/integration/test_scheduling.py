@@ -236,7 +236,7 @@ def test_at_the_deadline_what_is_in_flight_is_let_finish_and_the_rest_is_cancell
         # Four calls of 90 s each are under way at nine; the second of them is told to come again later.
         api = Api([ACCEPTED] * 25, seconds=90)
         stage = await a_stage(
-            path.parent, ledger, monkeypatch, api, "not_after: 2026-11-23T09:00:00+01:00\n", "{rate: 1/min}"
+            path.parent, ledger, monkeypatch, api, "not_after: 2026-11-23T09:00:00+01:00\n", "{rate: 30/30min}"
         )
         api.outcomes = [ACCEPTED] * 9 + [told_to_wait(1)] + [ACCEPTED] * 20
         report = await stage.send()

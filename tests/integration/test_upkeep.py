@@ -26,7 +26,7 @@ from sender.ledger.lock import run_lock
 from sender.ledger.snapshot import snapshot
 from sender.outcome import ChunkState, Lever, Outcome, RunState
 from sender.report import RECIPIENT_STATES, make_report
-from tests.integration.plans import NOW, new_run, pending, people, plan_of, sealed_run
+from tests.integration.plans import NOW, claimed, new_run, pending, people, plan_of, sealed_run
 
 NEWEST = database.migrations()[-1][0]
 ACCEPTED = Outcome(chunk=ChunkState.ACCEPTED, status=202, seconds=0.5)
@@ -69,22 +69,22 @@ async def large_run(ledger: Ledger, chunks: int) -> Run:
 @asynccontextmanager
 async def being_written(ledger: Ledger, run: Run) -> AsyncIterator[Callable[[], None]]:
     """A sender that claims and settles all the while; the function returns after its next three calls."""
-    claimed, is_over = threading.Semaphore(0), False
+    calls, is_over = threading.Semaphore(0), False
 
     async def send() -> None:
         for chunk in await pending(ledger, run):
-            attempt = await ledger.claim(chunk, time.time())
+            attempt = await claimed(ledger, chunk, time.time())
             assert attempt is not None
-            claimed.release()
+            calls.release()
             await ledger.settle(attempt, ACCEPTED, time.time())
             if is_over:
                 return
 
     def wait() -> None:
-        while claimed.acquire(blocking=False):
+        while calls.acquire(blocking=False):
             pass
         for _ in range(3):
-            assert claimed.acquire(timeout=30)
+            assert calls.acquire(timeout=30)
 
     sending = asyncio.create_task(send())
     yield wait
@@ -206,12 +206,12 @@ async def test_a_vacuum_gives_space_back_and_keeps_every_row(path: Path) -> None
     async with open_ledger(path) as ledger:
         await sealed_run(ledger, [3])
         draft = await ledger.begin_plan(new_run("big"))
-        await ledger.add_chunks(draft.id, 0, [Chunk(IdentifierKind.USERNAME, people(0, 1000))] * 20)
+        await ledger.add_chunks(draft.id, 0, [Chunk(IdentifierKind.USERNAME, people(0, 1000))] * 400)
         await ledger.discard_plan(draft.id)
 
     done = vacuum.vacuum(path)
 
-    assert done.after_bytes == len(files_of(path.parent)["ledger.db"][0]) < done.before_bytes * 2 // 3
+    assert done.after_bytes == len(files_of(path.parent)["ledger.db"][0]) < done.before_bytes // 2
     assert looked_up(path, "pragma integrity_check") == [("ok",)]
     assert looked_up(path, "select name, planned from run") == [("spring", 3)]
 
@@ -297,14 +297,14 @@ async def mixed_run(ledger: Ledger) -> Run:
     refused = Outcome(chunk=ChunkState.REJECTED, status=422, reason="no")
     unknown = Outcome(chunk=ChunkState.UNKNOWN, reason="no reply within 30 s")
     for chunk, outcome in zip(chunks, (missing, refused, unknown, unknown, ACCEPTED), strict=False):
-        attempt = await ledger.claim(chunk, NOW)
+        attempt = await claimed(ledger, chunk, NOW)
         assert attempt is not None
         await ledger.settle(attempt, outcome, NOW + 1)
     await ledger.obey(await ledger.give(run.id, Lever.ASSUME_SENT, str(chunks[3].id), "ann", NOW), NOW)
     halves = [Part(recipients=people(20, 2), first=20), Part(recipients=people(22, 2), first=22)]
     await ledger.split(chunks[5], halves, NOW)
     await ledger.exclude(chunks[6].id, [0], NOW)
-    assert await ledger.claim(chunks[7], NOW + 2)
+    assert await claimed(ledger, chunks[7], NOW + 2)
     return run
 
 
@@ -401,10 +401,10 @@ async def test_a_sender_that_died_is_known_from_one_that_sends(path: Path) -> No
         run = await sealed_run(ledger, [3, 4])
         await ledger.start_session(run.id, NOW)
         first, second = await pending(ledger, run)
-        attempt = await ledger.claim(first, NOW)
+        attempt = await claimed(ledger, first, NOW)
         assert attempt is not None
         await ledger.settle(attempt, Outcome(chunk=ChunkState.UNKNOWN, reason="cut off"), NOW)
-        assert await ledger.claim(second, NOW + 5)
+        assert await claimed(ledger, second, NOW + 5)
         with run_lock(path, "spring"):
             (sent,) = checkup.run_health(path)
         (dead,) = checkup.run_health(path)

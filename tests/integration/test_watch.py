@@ -14,9 +14,9 @@ from sender.ledger import Ledger, open_ledger
 from sender.ledger.lock import run_lock
 from sender.noting import Noting
 from sender.outcome import ChunkState, Outcome, RunState, Then
-from sender.pool import Watcher
+from sender.ports import Watcher
 from sender.watch import Moment, moments
-from tests.integration.plans import pending, sealed_run
+from tests.integration.plans import claimed, pending, sealed_run
 
 ACCEPTED = Outcome(chunk=ChunkState.ACCEPTED, status=202, seconds=0.1)
 UNKNOWN = Outcome(chunk=ChunkState.UNKNOWN, status=500, reason="HTTP 500", seconds=0.1)
@@ -47,7 +47,7 @@ async def test_a_moment_tells_pace_rate_pause_failures_and_sender(path: Path, le
         await ledger.note_rate(run.id, "120/min")
         outcomes = [ACCEPTED, UNKNOWN, LATER, ACCEPTED]
         for chunk, outcome, ago in zip(await pending(ledger, run), outcomes, (50, 8, 4, 2), strict=False):
-            attempt = await ledger.claim(chunk, now - ago)
+            attempt = await claimed(ledger, chunk, now - ago)
             assert attempt
             await ledger.settle(attempt, outcome, now - ago)
         await ledger.note_pause(run.id, now + 60, "HTTP 429")

@@ -14,7 +14,7 @@ from sender.inro.client import connect
 from sender.inro.wire import Content
 from sender.ledger import StoredChunk
 from sender.outcome import ChunkState, Outcome
-from sender.pool import Messenger
+from sender.ports import Messenger
 from sender.settings import Settings
 from sender.transport import open_messenger
 from tests.integration.plans import people

@@ -25,11 +25,13 @@ HEAVY = (
     "httpx2",
     "jinja2",
     "mcp",
+    "numpy",
     "platformdirs",
     "prometheus_client",
     "pydantic",
     "structlog",
     "yaml",
+    "zstandard",
 )
 
 Documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef

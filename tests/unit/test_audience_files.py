@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from campaigns.audience import AudienceReading, SourceStamp, read_audience, stamp, textfile
+from campaigns.audience import AudienceReading, RejectedRow, SourceStamp, read_audience, stamp, textfile
 from campaigns.errors import AudienceError
 from campaigns.model import Audience
 
@@ -180,16 +180,18 @@ def test_a_file_outside_the_current_folder_is_named_in_full(tmp_path: Path, monk
 
 
 def test_a_file_that_changes_while_it_is_read_is_refused() -> None:
-    rows = iter(reading(b"username\nalice\nbob\n"))
-    next(rows)
-    with Path("people.csv").open("ab") as file:
-        file.write(b"carl\n")
+    def grow(_: RejectedRow) -> None:
+        with Path("people.csv").open("ab") as file:
+            file.write(b"carl\n")
+
+    Path("people.csv").write_bytes(b"username\nalice\nb b\nbob\n")
+    rows = read_audience(Audience(csv=(str(Path("people.csv").absolute()),)), on_rejected=grow)
 
     with pytest.raises(AudienceError, match="the file changed while it was being read; try again"):
         list(rows)
 
 
-def test_standard_input_is_read_twice_when_someone_is_excluded_and_stays_open(tmp_path: Path) -> None:
+def test_standard_input_has_its_opt_outs_left_out_and_stays_open(tmp_path: Path) -> None:
     (tmp_path / "out.csv").write_bytes(b"username\nalice\n")
     stdin = io.BytesIO(b"id,username\n1,alice\n1,\n2,bob\n3,b b\n")
     audience = Audience(csv=("-",), exclude=(str(tmp_path / "out.csv"),))
@@ -213,7 +215,7 @@ def test_standard_input_that_is_not_there_is_refused() -> None:
         list(read_audience(Audience(csv=("-",))))
 
 
-def test_a_named_pipe_is_read_even_when_it_has_to_be_read_twice(tmp_path: Path) -> None:
+def test_a_named_pipe_is_read_with_its_opt_outs_left_out(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     (tmp_path / "out.csv").write_bytes(b"id\n1\n")

@@ -1,10 +1,21 @@
 """The normal forms of ids, usernames and e-mails."""
 
+from collections.abc import Callable
+
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from campaigns.audience.identifiers import MalformedIdentifier, normal_email, normal_id, normal_username, shown
+from campaigns.audience.identifiers import (
+    MalformedIdentifier,
+    normal_email,
+    normal_emails,
+    normal_id,
+    normal_ids,
+    normal_username,
+    normal_usernames,
+    shown,
+)
 
 
 @pytest.mark.parametrize(
@@ -166,3 +177,27 @@ def test_normalising_twice_is_normalising_once(normal: object, cell: str, space:
         assert normal(str(once)) == once
         assert str(once) == str(once).lower()
         assert str(once).isascii()
+
+
+def of_each(normal: Callable[[str], object], cells: list[str]) -> list[object]:
+    found = []
+    for cell in cells:
+        try:
+            found.append(normal(cell))
+        except MalformedIdentifier:
+            found.append(None)
+    return found
+
+
+@settings(deadline=None)
+@given(cells=st.lists(CELLS | st.sampled_from(["", "0", "007", "9" * 18, "9" * 19, "٣", "a@b.co"]), max_size=9))
+@pytest.mark.parametrize(
+    ("column", "normal"),
+    [(normal_ids, normal_id), (normal_usernames, normal_username), (normal_emails, normal_email)],
+)
+def test_a_column_is_normalised_as_its_cells_are(
+    column: Callable[[list[str]], list[object]], normal: Callable[[str], object], cells: list[str]
+) -> None:
+    numbers = [cell for cell in cells if cell.isdecimal()]
+    assert column(cells) == of_each(normal, cells)
+    assert column(numbers) == of_each(normal, numbers)

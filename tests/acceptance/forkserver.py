@@ -7,6 +7,7 @@ with an unusual environment is executed instead, as is one that is still running
 """
 
 import atexit
+import gc
 import json
 import os
 import shutil
@@ -126,7 +127,14 @@ def _become(order: Mapping[str, object]) -> None:
 if __name__ == "__main__":
     for module in sys.argv[2:]:
         __import__(module)
+    gc.collect()
+    gc.freeze()  # so that no fork looks through what all of them share
     _become(_serve(sys.argv[1]))
     from sender.cli import main
 
-    main()
+    try:
+        main()
+    except SystemExit as end:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(int(end.code or 0))  # taking the packages apart would last longer than most commands

@@ -34,7 +34,8 @@ unit: .venv/installed-test
 	@touch $@
 
 inspector: .venv/installed-test  ## The MCP server as another client sees it: the Inspector, from npm.
-	npm install --silent --no-audit --no-fund --prefix .inspector @modelcontextprotocol/inspector@2
+	@command -v npm >/dev/null || { echo 'make inspector needs npm, which comes with Node.js: https://nodejs.org' >&2; exit 1; }
+	npm install --loglevel=error --no-audit --no-fund --prefix .inspector @modelcontextprotocol/inspector@2
 	.venv/bin/pytest -rs tests/acceptance/test_mcp_inspector.py
 
 torture: .venv/installed-test  ## Long proofs: hundreds of kills, double starts, a dead API. SEED=… repeats one.

@@ -39,7 +39,7 @@ async def pull(ledger: Path, run: str, lever: Lever, argument: str = "") -> Pull
     async with existing_run(ledger, run) as (opened, found):
         await _check_chunk(opened, found, lever, argument)
         command = await opened.give(found.id, lever, argument, _user(), time.time())
-        by_sender = not await _obey_without_sender(ledger, opened, found)
+        by_sender = not await _obey_without_sender(ledger, opened, found, command)
         if by_sender:
             by_sender = await _wait_for_sender(ledger, opened, found, command)
         command = await _again(opened, command)
@@ -52,14 +52,15 @@ async def pull(ledger: Path, run: str, lever: Lever, argument: str = "") -> Pull
         )
 
 
-async def _obey_without_sender(path: Path, ledger: Ledger, run: Run) -> bool:
-    """Obeys in the place of a sender; False when the run has one."""
+async def _obey_without_sender(path: Path, ledger: Ledger, run: Run, command: Command) -> bool:
+    """Obeys in the place of a sender; False when the run has one, or had one that has just done so and ended."""
     try:
         with run_lock(path, run.name):
             await ledger.strand(run.id, time.time())
-            for command in await ledger.open_commands(run.id):
-                await ledger.obey(command, time.time())
-            return True
+            commands = await ledger.open_commands(run.id)
+            for each in commands:
+                await ledger.obey(each, time.time())
+            return command in commands
     except RunHeld:
         return False
 
@@ -71,7 +72,7 @@ async def _wait_for_sender(path: Path, ledger: Ledger, run: Run, command: Comman
         if (await _again(ledger, command)).obeyed_at is not None:
             return True
         await asyncio.sleep(LOOK_SECONDS)
-    return not await _obey_without_sender(path, ledger, run)
+    return not await _obey_without_sender(path, ledger, run, command)
 
 
 async def _again(ledger: Ledger, command: Command) -> Command:

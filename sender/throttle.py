@@ -58,10 +58,16 @@ class _Window(Throttler):
 
 @dataclass(frozen=True, slots=True)
 class Permit:
-    """A call that may leave: its moment, at most LEAD_SECONDS ahead, and the window in which it has its place."""
+    """A call that may leave: its moment, at most LEAD_SECONDS ahead, and the window in which it has its place.
+
+    slot          its own in the even schedule
+    slot_before   the one before that, None for the first call
+    """
 
     moment: float
     window: _Window
+    slot: float
+    slot_before: float | None
 
 
 class Throttle:
@@ -108,8 +114,10 @@ class Throttle:
             self._changed.set()
 
     def give_back(self, permit: Permit) -> None:
-        """The call was not made: its place is free at once."""
+        """The call was not made: its place is free at once, and so is its slot unless a later one was taken."""
         permit.window.under_way -= 1
+        if self._slot == permit.slot:
+            self._slot = permit.slot_before
         self._changed.set()
 
     def refused(self, permit: Permit, seconds: float) -> None:
@@ -146,11 +154,12 @@ class Throttle:
 
     def _take(self, moment: float) -> Permit:
         """Takes the slot that is due then; a pause and what the ledger deferred are not caught up."""
-        due = moment if self._slot is None else self._slot + self._pace.step_seconds(moment)
+        before = self._slot
+        due = moment if before is None else before + self._pace.step_seconds(moment)
         held_until = max(self._paused_until, self._deferred_until)
         self._slot = max(due, moment - CATCH_UP_SECONDS, min(moment, held_until))
         self._window.under_way += 1
-        return Permit(moment=moment, window=self._window)
+        return Permit(moment=moment, window=self._window, slot=self._slot, slot_before=before)
 
     async def _sleep(self, seconds: float) -> None:
         """Sleeps so long, or until something has changed."""

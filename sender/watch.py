@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from campaigns.model import Rate
 from sender.ledger import Failure, Ledger, Run
 from sender.ledger.lock import Holder, holder
 from sender.look import existing_run, report_now
@@ -36,7 +37,8 @@ class Moment:
     sender             who sends it; None when nobody does
     calls_per_second   over the last ten seconds, or since the session began
     rate_asked         calls in a period, as the session's sender was told; None before it has begun
-    seconds_left       at the pace of the last minute, a pause included; None when that can't be told
+    seconds_left       at the pace of the last minute, never above the rate asked, a pause included; None when that
+                       can't be told
     pause              why no call leaves, if none does
     failures           the last refused or unknown calls, the newest first
     """
@@ -108,7 +110,7 @@ async def _moment(path: Path, ledger: Ledger, name: str) -> Moment:
         sender=sender,
         calls_per_second=_calls_per_second(sends, _span(run, now, NOW_SECONDS), now),
         rate_asked=run.rate_asked,
-        seconds_left=_seconds_left(report, sends, _span(run, now, OUTLOOK_SECONDS), pause, now),
+        seconds_left=_seconds_left(report, run.rate_asked, sends, _span(run, now, OUTLOOK_SECONDS), pause, now),
         pause=pause,
         failures=await ledger.failures(run.id, FAILURES),
     )
@@ -130,7 +132,12 @@ def _calls_per_second(sends: Sequence[tuple[float, int]], span: float, now: floa
 
 
 def _seconds_left(
-    report: Report, sends: Sequence[tuple[float, int]], span: float, pause: Pause | None, now: float
+    report: Report,
+    rate_asked: str | None,
+    sends: Sequence[tuple[float, int]],
+    span: float,
+    pause: Pause | None,
+    now: float,
 ) -> float | None:
     paused = pause.until - now if pause else 0.0
     working = max(1.0, span - _idle(sends, now) if pause else span)
@@ -138,7 +145,9 @@ def _seconds_left(
     if report.state is not RunState.RUNNING or not sent:
         return None
     left = report.recipients["pending"] + report.recipients["sending"]
-    return paused + left * working / sent
+    # A session's first call is no pace yet: at 1/h, one in the first second says nothing of the hours to come.
+    step = 1 / Rate.parse(rate_asked).per_second if rate_asked else 0.0
+    return max(paused + left * working / sent, report.chunks["pending"] * step - _idle(sends, now))
 
 
 def _idle(sends: Sequence[tuple[float, int]], now: float) -> float:

@@ -29,7 +29,7 @@ COURTESY_SECONDS = 0.05
 ASK_AGAIN_SECONDS = 60.0  # others may have ended, or ask for another rate
 
 _LEASES = """
-    select run_id, name, held, calls, period_seconds, recipients, recipients_period_seconds
+    select run_id, name, held or state = 'scheduled', calls, period_seconds, recipients, recipients_period_seconds
     from lease join run on run.id = run_id where lease.account_id = ?
 """
 _STATE = """
@@ -96,7 +96,7 @@ def judge(
         return judge(connection, ledger, run_id, account_id, recipients, now)
     if len(others) == len(leases):
         return Verdict(leaves_at=now)
-    # An operator's pause may last for days: meanwhile a run binds nobody but itself.
+    # An operator's pause or a closed window may last for days: meanwhile a run binds nobody but itself.
     rates = [rates for leased, _, is_held_back, *rates in leases if leased == run_id or not is_held_back]
     step = max(period / calls for calls, period, *_ in rates)
     ((paused_until, last_slot_at, *state),) = fetch(connection, _STATE, account_id)

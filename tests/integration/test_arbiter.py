@@ -237,6 +237,18 @@ def test_a_run_that_an_operator_holds_binds_nobody_else(office: Office) -> None:
     assert moments[-1] - moments[0] <= 1.5
 
 
+def test_a_run_that_waits_for_its_window_binds_nobody_else_until_that_opens(office: Office) -> None:
+    fast, slow = office.a_run(), office.a_run()
+    office.start(fast, "20/s")
+    office.start(slow, "2/s")
+    for state, longest_seconds in ((RunState.SCHEDULED, 1.5), (RunState.RUNNING, 10.5)):
+        office.connection.execute("update run set state = ? where id = ?", (state, slow))
+
+        moments = office.send(fast, 20)
+
+        assert longest_seconds - 1.5 <= moments[-1] - moments[0] <= longest_seconds
+
+
 def test_an_operator_s_rate_binds_everybody_at_once(office: Office) -> None:
     first, second = office.a_run(), office.a_run()
     office.start(first, "20/s")

@@ -70,6 +70,18 @@ async def test_a_moment_tells_pace_rate_pause_failures_and_sender(path: Path, le
     }  # fmt: skip
 
 
+async def test_the_time_left_is_never_less_than_the_rate_allows(path: Path, ledger: Ledger) -> None:
+    run, now = await sealed_run(ledger, [10] * 3), time.time()
+    with run_lock(path, run.name):
+        await ledger.start_session(run.id, now - 2)
+        await ledger.note_rate(run.id, "1/h")
+        attempt = await claimed(ledger, (await pending(ledger, run))[0], now - 1)
+        await ledger.settle(attempt, ACCEPTED, now - 1)
+        moment = await look(path)
+
+    assert moment.seconds_left == pytest.approx(2 * 3600, abs=10)
+
+
 async def test_a_pause_ends_with_its_time_and_with_its_session(path: Path, ledger: Ledger) -> None:
     run, now = await sealed_run(ledger, [10]), time.time()
     with run_lock(path, run.name):

@@ -302,6 +302,35 @@ def test_a_permit_that_was_not_used_is_free_at_once() -> None:
     assert clock.run(story()) <= 1
 
 
+def test_who_was_deferred_before_the_first_call_waits_no_step_on_top() -> None:
+    throttle = Throttle(Rate(count=1, period_seconds=3600.0))
+
+    async def story() -> float:
+        began = time.monotonic()
+        throttle.give_back(await leave(throttle))
+        throttle.defer(60)
+        throttle.give_back(await leave(throttle))
+        throttle.defer(10)
+        await leave(throttle)
+        return time.monotonic() - began
+
+    assert clock.run(story()) == pytest.approx(70, abs=0.1)
+
+
+def test_a_slot_that_was_given_back_late_moves_no_later_one() -> None:
+    throttle = Throttle(Rate(count=2, period_seconds=1.0))
+
+    async def story() -> float:
+        early = await leave(throttle)
+        await sent(throttle, 1)
+        throttle.give_back(early)
+        began = time.monotonic()
+        await sent(throttle, 1)
+        return time.monotonic() - began
+
+    assert clock.run(story()) == pytest.approx(0.5, abs=0.05)
+
+
 def test_a_call_under_way_holds_its_place_however_long_it_takes() -> None:
     throttle = Throttle(Rate(count=1, period_seconds=1.0))
 

@@ -1,4 +1,4 @@
-"""What Prometheus scrapes of a `send` while it runs: its own registry, served over HTTP on this machine.
+"""What Prometheus scrapes of a `send` while it runs: the session's own, served over HTTP on this machine.
 
 Served by aiohttp in the sender's own event loop, not by prometheus-client's thread: the gauges are then asked of the
 ledger at each scrape, so they are as true as `campaign status`, and the server ends with the session. They are asked
@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
@@ -32,38 +33,33 @@ class Metrics:
     """The numbers of one session. docs/metrics.md describes each."""
 
     def __init__(self) -> None:
-        registry = self.registry = CollectorRegistry()
-        ProcessCollector(registry=registry)
+        self.collectors = CollectorRegistry()
+        ours: Any = {"registry": self.collectors}
+        ProcessCollector(**ours)
         self.run: str | None = None
         self._pause_ends_at = 0.0
-        self._info = Info("inro_campaign_run", "The run that is sent.", registry=registry)
-        self._recipients = Gauge(
-            "inro_campaign_recipients", "Recipients of the run by state.", ["state"], registry=registry
-        )
-        self._chunks = Gauge("inro_campaign_chunks", "Chunks of the run by state.", ["state"], registry=registry)
-        self._held = Gauge("inro_campaign_held", "1 from an operator's pause to the resume.", registry=registry)
-        self._asked = Gauge("inro_campaign_rate_asked_calls_per_second", "The rate asked for.", registry=registry)
-        self._used = Gauge(
-            "inro_campaign_rate_used_calls_per_second", "Calls begun in the last ten seconds.", registry=registry
-        )
-        self._calls = Counter("inro_campaign_calls", "Calls by their outcome.", ["outcome"], registry=registry)
+        self._info = Info("inro_campaign_run", "The run that is sent.", **ours)
+        self._recipients = Gauge("inro_campaign_recipients", "Recipients of the run by state.", ["state"], **ours)
+        self._chunks = Gauge("inro_campaign_chunks", "Chunks of the run by state.", ["state"], **ours)
+        self._held = Gauge("inro_campaign_held", "1 from an operator's pause to the resume.", **ours)
+        self._asked = Gauge("inro_campaign_rate_asked_calls_per_second", "The rate asked for.", **ours)
+        self._used = Gauge("inro_campaign_rate_used_calls_per_second", "Calls begun in the last ten seconds.", **ours)
+        self._calls = Counter("inro_campaign_calls", "Calls by their outcome.", ["outcome"], **ours)
         for outcome in OUTCOMES:  # a series that is there from the start can be seen to grow
             self._calls.labels(outcome)
-        self._limited = Counter("inro_campaign_rate_limited_calls", "Calls answered with 429.", registry=registry)
+        self._limited = Counter("inro_campaign_rate_limited_calls", "Calls answered with 429.", **ours)
         self._request_seconds = Histogram(
-            "inro_campaign_request_seconds", "Duration of calls.", buckets=REQUEST_BUCKETS, registry=registry
+            "inro_campaign_request_seconds", "Duration of calls.", buckets=REQUEST_BUCKETS, **ours
         )
         self._pause_seconds = Counter(
-            "inro_campaign_pause_seconds", "For how long the account was made to wait.", registry=registry
+            "inro_campaign_pause_seconds", "For how long the account was made to wait.", **ours
         )
-        self._pause_left = Gauge(
-            "inro_campaign_pause_remaining_seconds", "How long the account waits still.", registry=registry
-        )
+        self._pause_left = Gauge("inro_campaign_pause_remaining_seconds", "How long the account waits still.", **ours)
         self._commit_seconds = Histogram(
             "inro_campaign_ledger_commit_seconds",
             "Time to make a group of the ledger's changes durable.",
             buckets=COMMIT_BUCKETS,
-            registry=registry,
+            **ours,
         )
 
     def committed(self, seconds: float) -> None:
@@ -165,7 +161,7 @@ def _app(metrics: Metrics, ledger: Ledger) -> web.Application:
         except LedgerError as error:
             return web.Response(status=503, text=f"{error}\n")
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-        return web.Response(body=encode(metrics.registry), headers={"Content-Type": content_type})
+        return web.Response(body=encode(metrics.collectors), headers={"Content-Type": content_type})
 
     app = web.Application()
     app.router.add_get("/metrics", scrape)

@@ -10,7 +10,7 @@ from sender.annotations import annotation, escape_data, escape_property, rejecte
 from sender.diagnosis import Finding, diagnose
 from sender.errors import InputError
 
-HERE = "/home/runner/work/shop/shop"
+HERE = "/workspace/shop"
 
 
 def annotated(finding: Finding, *, folder: str = HERE, workspaces: tuple[str, ...] = (HERE,)) -> str:

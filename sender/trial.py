@@ -73,4 +73,4 @@ async def send_test(
         if transport is Transport.REST:
             return wire.outcome(await client.send(request), [address])
         async with mcp_client(settings, made, campaign.delivery.timeout_seconds, [kind]) as mcp:
-            return await mcp.send(request, [address])
+            return await mcp.send(request)

@@ -47,7 +47,7 @@ class McpClient:
         self._tasks = tasks
         self._session: Session | None = None
 
-    async def send(self, request: Request, addresses: list[int | str]) -> Outcome:
+    async def send(self, request: Request) -> Outcome:
         """What became of one call of the tool; it is written at most once."""
         session = self._live()
         with session.in_use():
@@ -65,7 +65,7 @@ class McpClient:
         is_broken = not exchange.was_handed_over  # the SDK never came to make a request of it
         if is_broken or session.has_ended or mcp_wire.is_session_lost(answer, in_session=in_session):
             self._give_up(session)
-        return self._clean(mcp_wire.outcome(answer, addresses, in_session=in_session))
+        return self._clean(mcp_wire.outcome(answer, request.addresses, in_session=in_session))
 
     async def open(self) -> Outcome:
         """Whether the server opens a new session and has the tool as it is needed; no message is sent."""
@@ -122,7 +122,7 @@ class McpMessenger:
 
     async def send(self, chunk: StoredChunk, request: Request) -> Outcome:
         """What became of the call."""
-        return await self.client.send(request, chunk.addresses)
+        return await self.client.send(request)
 
     async def probe(self) -> Outcome:
         """Whether the server opens a session, which changes nothing."""

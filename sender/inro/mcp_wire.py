@@ -27,7 +27,7 @@ inner one says counts only where the outer one let it through; whoever may have 
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -83,7 +83,7 @@ class _Said:
     document: Mapping[str, Any] = field(default_factory=dict)
 
 
-def outcome(answer: Answer, addresses: list[int | str], *, in_session: bool) -> Outcome:
+def outcome(answer: Answer, addresses: Sequence[int | str], *, in_session: bool) -> Outcome:
     """What became of a call to `addresses`; the table stands above."""
     match answer:
         case NoReply():
@@ -129,7 +129,7 @@ def _is_final(reply: Reply, asked: Outcome) -> bool:
     return asked.chunk is ChunkState.ACCEPTED or asked.then is Then.STOP or 200 <= reply.status < 300
 
 
-def _refused_by_http(reply: Reply, addresses: list[int | str], in_session: bool) -> Outcome:
+def _refused_by_http(reply: Reply, addresses: Sequence[int | str], in_session: bool) -> Outcome:
     usual = wire.outcome(reply, addresses)
     said = _document(reply.body)
     if "result" in said:  # whatever the status: something ran
@@ -145,7 +145,7 @@ def _refused_by_http(reply: Reply, addresses: list[int | str], in_session: bool)
     return usual
 
 
-def _refused_by_rpc(error: RpcError, addresses: list[int | str]) -> Outcome:
+def _refused_by_rpc(error: RpcError, addresses: Sequence[int | str]) -> Outcome:
     words = f"JSON-RPC {error.code}: {wire.one_line(error.message)}"
     told = _said(error.data if isinstance(error.data, dict) else None, "", any_text=False)
     if wire.shows_acceptance(told.document):
@@ -163,7 +163,7 @@ def _refused_by_rpc(error: RpcError, addresses: list[int | str]) -> Outcome:
             return _outcome(error.http, ChunkState.UNKNOWN, Then.GO_ON, words)
 
 
-def _from_tool(result: ToolResult, addresses: list[int | str]) -> Outcome:
+def _from_tool(result: ToolResult, addresses: Sequence[int | str]) -> Outcome:
     said = _said(result.structured, result.text, any_text=result.is_error)
     if said.status is not None:
         return _as_in_rest(said.status, result.http, said, addresses)
@@ -180,7 +180,7 @@ def _from_tool(result: ToolResult, addresses: list[int | str]) -> Outcome:
     return _as_in_rest(result.http.status, result.http, said, addresses)
 
 
-def _as_in_rest(status: int, http: Reply, said: _Said, addresses: list[int | str]) -> Outcome:
+def _as_in_rest(status: int, http: Reply, said: _Said, addresses: Sequence[int | str]) -> Outcome:
     """What REST's table makes of this status and these words."""
     headers = {name: value for name, value in http.headers.items() if name != "content-type"}
     if (wait := said.document.get("retry_after")) is not None:

@@ -15,6 +15,7 @@ from typing import Any
 import orjson
 
 from campaigns.model import IdentifierKind
+from sender.addresses import Addresses
 from sender.inro.quotas import QUOTA_HEADERS, quotas
 from sender.outcome import ChunkState, Outcome, Then
 
@@ -84,12 +85,16 @@ def message_request(
     """The request that sends `content` to `addresses`, all of one kind; one address uses the singular field."""
     if content.file is None:
         who = {SINGULAR[kind]: addresses[0]} if len(addresses) == 1 else {PLURAL[kind]: addresses}
-        body = orjson.dumps({**who, **content.fields})
+        body = orjson.dumps({**who, **content.fields}, default=_as_listed)
         return Request(idempotency_key=idempotency_key, addresses=addresses, body=body)
     # Lists in a form as repeated `name[]` parts: assumed, as Rails reads them.
     name = SINGULAR[kind] if len(addresses) == 1 else f"{PLURAL[kind]}[]"
     form = (*((name, str(address)) for address in addresses), *content.fields.items())
     return Request(idempotency_key=idempotency_key, addresses=addresses, form=form, file=content.file)
+
+
+def _as_listed(addresses: Addresses) -> orjson.Fragment:
+    return orjson.Fragment(addresses.json)
 
 
 def random_key() -> str:

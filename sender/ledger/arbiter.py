@@ -6,22 +6,22 @@ the server's windows can hold one too many, however long the way takes. Calls th
 two look-ups count a window of any length. The rates are those of every run that is being sent now, so the lowest
 rules; beside them stands an even pace for all together (the generic cell rate algorithm of ITU-T I.371).
 
+The calls of one transaction share one reading of the account's rows, since nobody else can write meanwhile.
+
 Its weakness: it goes by the machine's clock. One that is set back holds calls up by as much, one that is set forward
 frees places too early by as much; each sender's own window, on the monotonic clock, stands before it.
 """
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import apsw
 
+from sender.ledger.leases import Ending, last_end, release
 from sender.ledger.lock import is_held
-from sender.ledger.records import Later, Rates
-from sender.ledger.rows import fetch
-
-if TYPE_CHECKING:
-    from campaigns.model import Rate
+from sender.ledger.records import Later
+from sender.ledger.rows import fetch, fetch_one
 
 CATCH_UP_SECONDS = 0.12  # of the even pace: a sender's own 0.1 s, and the way from its clock reading to ours
 LEAD_SECONDS = 0.05  # a claim is made so much ahead at most: the commit takes its time, and the call waits for the rest
@@ -33,28 +33,16 @@ _LEASES = """
     from lease join run on run.id = run_id where lease.account_id = ?
 """
 _STATE = """
-    select paused_until, (select slot_at from attempt where account_id = ?1 order by sent_at desc limit 1),
-        under_way.calls, under_way.recipients, newest.calls_ended, newest.recipients_ended
+    select paused_until, last.sent_at, last.slot_at, under_way.calls, under_way.recipients
     from account
         join (select count(*) as calls, coalesce(sum(recipients), 0) as recipients
               from attempt where account_id = ?1 and ended_at is null) as under_way
-        left join (select calls_ended, recipients_ended from attempt where account_id = ?1 and ended_at is not null
-                   order by ended_at desc, calls_ended desc limit 1) as newest
+        left join (select sent_at, slot_at from attempt where account_id = ?1 order by sent_at desc limit 1) as last
     where account.id = ?1
-"""
-_NEWEST = """
-    select ended_at, calls_ended, recipients_ended from attempt
-    where account_id = ? and ended_at is not null order by ended_at desc, calls_ended desc limit 1
 """
 _OLDEST = """
     select calls_ended - 1, recipients_ended - recipients from attempt
     where account_id = ? and ended_at > ? order by ended_at, calls_ended limit 1
-"""
-_OPEN = """
-    select attempt.id, attempt.account_id from run
-        join attempt on attempt.account_id = run.account_id and attempt.ended_at is null
-        join chunk on chunk.id = chunk_id and chunk.run_id = run.id
-    where run.id = ?
 """
 
 
@@ -83,105 +71,140 @@ class _Bound:
     period_seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Terms:
+    """What binds a run's calls: the step of the even pace, the windows, and whether it shares them with other runs."""
+
+    step_seconds: float
+    bounds: frozenset[_Bound]
+    is_shared: bool
+
+
 _TOTALS: Final = ("calls_ended", "recipients_ended")
 
 
-def judge(
-    connection: apsw.Connection, ledger: Path, run_id: int, account_id: int, recipients: int, now: float
-) -> Verdict:
-    """How a call of this run to so many recipients stands; a run without a lease is bound by nothing."""
-    leases = fetch(connection, _LEASES, account_id)
-    others = [(leased, name) for leased, name, *_ in leases if leased != run_id]
-    if others and _bury(connection, ledger, others, now):
-        return judge(connection, ledger, run_id, account_id, recipients, now)
-    if len(others) == len(leases):
-        return Verdict(leaves_at=now)
-    # An operator's pause or a closed window may last for days: meanwhile a run binds nobody but itself.
-    rates = [rates for leased, _, is_held_back, *rates in leases if leased == run_id or not is_held_back]
-    step = max(period / calls for calls, period, *_ in rates)
-    ((paused_until, last_slot_at, *state),) = fetch(connection, _STATE, account_id)
-    pause, last_slot_at = paused_until - now, last_slot_at or 0.0
-    under_way, ended = (state[0] + 1, state[1] + recipients), (state[2] or 0, state[3] or 0)
-    waits = [pause, last_slot_at + step - CATCH_UP_SECONDS - now]
-    waits += [_wait_seconds(connection, account_id, bound, under_way, ended, now) for bound in _bounds(rates)]
-    if (seconds := max(waits)) > LEAD_SECONDS:
-        return Verdict(Later(seconds=min(seconds, ASK_AGAIN_SECONDS), is_paused=seconds == pause))
-    leaves_at = now + max(0.0, seconds)
-    slot_at = max(leaves_at, last_slot_at + step)
-    turn = max(0.0, slot_at + step - CATCH_UP_SECONDS - now) + min(step / 2, COURTESY_SECONDS)
-    return Verdict(leaves_at=leaves_at, slot_at=slot_at, courtesy_seconds=turn if len(rates) > 1 else 0.0)
+class Account:
+    """An account's rates as they stand in one transaction, kept up by the calls that it claims and ends itself."""
+
+    def __init__(self, connection: apsw.Connection, ledger: Path, account_id: int) -> None:
+        self._connection = connection
+        self._ledger = ledger
+        self.id = account_id
+        self._terms: dict[int, _Terms | None] = {}
+        self._before: dict[_Bound, int] = {}
+        self._read()
+
+    def _read(self) -> None:
+        self._leases = fetch(self._connection, _LEASES, self.id)
+        ((self._paused_until, sent_at, slot_at, *under_way),) = fetch(self._connection, _STATE, self.id)
+        self._last_sent_at, self._last_slot_at = sent_at or 0.0, slot_at or 0.0
+        self._under_way: list[int] = under_way
+        self._last_end = last_end(self._connection, self.id)
+
+    def judge(self, run_id: int, recipients: int, now: float) -> Verdict:
+        """How a call of this run to so many recipients stands; a run without a lease is bound by nothing."""
+        terms = self._terms_of(run_id, now)
+        if terms is None:
+            return Verdict(leaves_at=now)
+        step = terms.step_seconds
+        pause = self._paused_until - now
+        waits = [pause, self._last_slot_at + step - CATCH_UP_SECONDS - now]
+        waits += [self._wait_seconds(bound, (1, recipients), now) for bound in terms.bounds]
+        if (seconds := max(waits)) > LEAD_SECONDS:
+            return Verdict(Later(seconds=min(seconds, ASK_AGAIN_SECONDS), is_paused=seconds == pause))
+        leaves_at = now + max(0.0, seconds)
+        slot_at = max(leaves_at, self._last_slot_at + step)
+        turn = max(0.0, slot_at + step - CATCH_UP_SECONDS - now) + min(step / 2, COURTESY_SECONDS)
+        return Verdict(leaves_at=leaves_at, slot_at=slot_at, courtesy_seconds=turn if terms.is_shared else 0.0)
+
+    def begin(self, verdict: Verdict, recipients: int) -> None:
+        """A call was noted, to leave as the verdict says."""
+        self._under_way[0] += 1
+        self._under_way[1] += recipients
+        if verdict.leaves_at >= self._last_sent_at:
+            self._last_sent_at, self._last_slot_at = verdict.leaves_at, verdict.slot_at or 0.0
+
+    def end(self, recipients: int, now: float) -> Ending:
+        """A call to so many ends now; what is to be noted of that."""
+        self._under_way[0] -= 1
+        self._under_way[1] -= recipients
+        self._last_end = self._last_end.after(recipients, now)
+        return self._last_end
+
+    def _terms_of(self, run_id: int, now: float) -> _Terms | None:
+        if run_id not in self._terms:
+            self._bury(run_id, now)
+            # An operator's pause or a closed window may last for days: meanwhile a run binds nobody but itself.
+            rates = [rates for leased, _, is_idle, *rates in self._leases if leased == run_id or not is_idle]
+            is_leased = any(leased == run_id for leased, *_ in self._leases)
+            self._terms[run_id] = _terms(rates) if is_leased else None
+        return self._terms[run_id]
+
+    def _bury(self, run_id: int, now: float) -> None:
+        """Ends the leases of other runs whose senders died, which their locks tell."""
+        others = ((leased, name) for leased, name, *_ in self._leases if leased != run_id)
+        dead = [leased for leased, name in others if not is_held(self._ledger, name)]
+        for leased in dead:
+            release(self._connection, leased, now)
+        if dead:
+            self._read()
+
+    def _wait_seconds(self, bound: _Bound, new: tuple[int, int], now: float) -> float:
+        """Until a window has room for all that is under way, the new call included; a period when a call must end."""
+        column, since = bound.column, now - bound.period_seconds
+        held = self._under_way[column] + new[column] + self._last_end.totals[column] - bound.count
+        # What had ended before the window only grows, so an earlier reading may say no in vain, but never yes.
+        if held <= self._before.get(bound, 0):
+            return 0.0
+        oldest = fetch(self._connection, _OLDEST, self.id, since)
+        self._before[bound] = before = oldest[0][column] if oldest else self._last_end.totals[column]
+        if held <= before:
+            return 0.0
+        freed = f"""
+            select ended_at from attempt where account_id = ? and ended_at > ? and {_TOTALS[column]} >= ?
+            order by ended_at, calls_ended limit 1
+        """
+        found = fetch(self._connection, freed, self.id, since, held)
+        return float(found[0][0] - since) if found else bound.period_seconds
 
 
-def take_lease(connection: apsw.Connection, run_id: int, rates: Rates) -> None:
-    """Notes how fast a run is sent from now on, which binds every sender of the account until `release`."""
-    recipients = rates.recipients
-    bounds = (recipients.count, recipients.period_seconds) if recipients else (None, None)
-    statement = "insert or replace into lease select id, account_id, ?, ?, ?, ? from run where id = ?"
-    connection.execute(statement, (rates.calls.count, rates.calls.period_seconds, *bounds, run_id))
+class Accounts:
+    """The accounts that a transaction has asked for; `forget` them when another one begins."""
+
+    def __init__(self, ledger: Path) -> None:
+        self._ledger = ledger
+        self._known: dict[int, Account] = {}
+        self._of_runs: dict[int, int] = {}
+        self._changes = 0
+
+    def get(self, connection: apsw.Connection, account_id: int) -> Account:
+        """The account as it stands now."""
+        # Whatever else was written in this transaction, such as an operator's lever, may be about it.
+        if connection.total_changes() != self._changes:
+            self.forget()
+        if account_id not in self._known:
+            self._known[account_id] = Account(connection, self._ledger, account_id)
+            self.noted(connection)
+        return self._known[account_id]
+
+    def of_run(self, connection: apsw.Connection, run_id: int) -> Account:
+        """That of the run."""
+        if run_id not in self._of_runs:
+            self._of_runs[run_id] = fetch_one(connection, "select account_id from run where id = ?", run_id)
+        return self.get(connection, self._of_runs[run_id])
+
+    def noted(self, connection: apsw.Connection) -> None:
+        """All that was written until now was told to the accounts."""
+        self._changes = connection.total_changes()
+
+    def forget(self) -> None:
+        """What is known may be so no more."""
+        self._known.clear()
+        self._of_runs.clear()
 
 
-def change_lease(connection: apsw.Connection, run_id: int, calls: "Rate") -> None:
-    """Another rate for a run that is being sent; one that is not has none to change."""
-    statement = "update lease set calls = ?, period_seconds = ? where run_id = ?"
-    connection.execute(statement, (calls.count, calls.period_seconds, run_id))
-
-
-def release(connection: apsw.Connection, run_id: int, now: float) -> None:
-    """The run has no sender any more: its lease ends, and so do the calls of which nobody will tell the end."""
-    connection.execute("delete from lease where run_id = ?", (run_id,))
-    for attempt_id, account_id in fetch(connection, _OPEN, run_id):
-        statement = "update attempt set ended_at = ?, calls_ended = ?, recipients_ended = ? + recipients where id = ?"
-        connection.execute(statement, (*ending(connection, account_id, now), attempt_id))
-
-
-def ending(connection: apsw.Connection, account_id: int, now: float) -> tuple[float, int, int]:
-    """For a call of the account that ends now: when that is, which one it is, and the recipients of those before it."""
-    newest = fetch(connection, _NEWEST, account_id)
-    if not newest:
-        return now, 1, 0
-    ended_at, calls, recipients = newest[0]
-    return max(now, ended_at), calls + 1, recipients  # the order of the ends is that of their numbers, always
-
-
-def pause(connection: apsw.Connection, run_id: int, until: float) -> None:
-    """No sender of the run's account makes a call before that; a longer pause that is under way stays."""
-    connection.execute(
-        "update account set paused_until = max(paused_until, ?) where id = (select account_id from run where id = ?)",
-        (until, run_id),
-    )
-
-
-def _bury(connection: apsw.Connection, ledger: Path, others: list[tuple[int, str]], now: float) -> bool:
-    """Ends the leases of senders that died, which their locks tell; returns whether there were any."""
-    dead = [run_id for run_id, name in others if not is_held(ledger, name)]
-    for run_id in dead:
-        release(connection, run_id, now)
-    return bool(dead)
-
-
-def _bounds(rates: list[list[Any]]) -> set[_Bound]:
-    bounds = {_Bound(0, calls, period) for calls, period, *_ in rates}
-    return bounds | {_Bound(1, count, period) for *_, count, period in rates if count}
-
-
-def _wait_seconds(
-    connection: apsw.Connection,
-    account_id: int,
-    bound: _Bound,
-    under_way: tuple[int, int],
-    ended: tuple[int, int],
-    now: float,
-) -> float:
-    """Until a window has room for all that is under way, the new call included; a period when a call must end first."""
-    since, column = now - bound.period_seconds, bound.column
-    oldest = fetch(connection, _OLDEST, account_id, since)
-    before = oldest[0][column] if oldest else ended[column]
-    excess = under_way[column] + ended[column] - before - bound.count
-    if excess <= 0:
-        return 0.0
-    freed = f"""
-        select ended_at from attempt where account_id = ? and ended_at > ? and {_TOTALS[column]} >= ?
-        order by ended_at, calls_ended limit 1
-    """
-    found = fetch(connection, freed, account_id, since, before + excess)
-    return float(found[0][0] - since) if found else bound.period_seconds
+def _terms(rates: list[list[Any]]) -> _Terms:
+    calls = {_Bound(0, calls, period) for calls, period, *_ in rates}
+    recipients = {_Bound(1, count, period) for *_, count, period in rates if count}
+    step_seconds = max(period / calls for calls, period, *_ in rates)
+    return _Terms(step_seconds=step_seconds, bounds=frozenset(calls | recipients), is_shared=len(rates) > 1)

@@ -3,12 +3,12 @@
 import json
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import apsw
 
 from campaigns.audience import Recipient
-from sender.ledger import arbiter
+from sender.ledger import leases
+from sender.ledger.arbiter import Accounts
 from sender.ledger.records import Attempt, Later, Part, Rates, StoredChunk
 from sender.ledger.rows import as_json, fetch, fetch_one, insert_chunk, load_chunk
 from sender.outcome import ChunkState, Outcome, RunState
@@ -35,7 +35,7 @@ def start_session(connection: apsw.Connection, run_id: int, now: float, rates: R
     )
     stranded = strand(connection, run_id, now)
     if rates:
-        arbiter.take_lease(connection, run_id, rates)
+        leases.take_lease(connection, run_id, rates)
     return stranded
 
 
@@ -60,37 +60,40 @@ def strand(connection: apsw.Connection, run_id: int, now: float) -> int:
     return _strand(connection, run_id, "the sender died while this was being sent", now)
 
 
-def claim(connection: apsw.Connection, ledger: Path, chunk_id: int, now: float) -> Attempt | Later | None:
+def claim(connection: apsw.Connection, accounts: Accounts, chunk: StoredChunk, now: float) -> Attempt | Later | None:
     """Marks a chunk as being sent and notes the call; None when it is pending no more."""
-    query = """
-        select run_id, account_id, size, attempts + 1 from chunk join run on run.id = run_id
-        where chunk.id = ? and chunk.state = 'pending'
-    """
-    found = fetch(connection, query, chunk_id)
-    if not found:
-        return None
-    run_id, account_id, size, number = found[0]
-    verdict = arbiter.judge(connection, ledger, run_id, account_id, size, now)
+    account = accounts.of_run(connection, chunk.run_id)
+    verdict = account.judge(chunk.run_id, chunk.size, now)
     if verdict.later:
         return verdict.later
-    connection.execute("update chunk set state = 'sending', attempts = ? where id = ?", (number, chunk_id))
+    statement = """
+        update chunk set state = 'sending', attempts = attempts + 1 where id = ? and state = 'pending'
+        returning attempts
+    """
+    found = fetch(connection, statement, chunk.id)
+    if not found:
+        return None
+    ((number,),) = found
     connection.execute(
         "insert into attempt (chunk_id, account_id, number, recipients, sent_at, slot_at) values (?, ?, ?, ?, ?, ?)",
-        (chunk_id, account_id, number, size, verdict.leaves_at, verdict.slot_at),
+        (chunk.id, account.id, number, chunk.size, verdict.leaves_at, verdict.slot_at),
     )
+    account.begin(verdict, chunk.size)
+    accounts.noted(connection)
     return Attempt(
         id=connection.last_insert_rowid(),
-        chunk_id=chunk_id,
-        account_id=account_id,
+        chunk_id=chunk.id,
+        account_id=account.id,
         number=number,
+        recipients=chunk.size,
         sent_at=verdict.leaves_at,
         courtesy_seconds=verdict.courtesy_seconds,
     )
 
 
-def settle(connection: apsw.Connection, attempt: Attempt, outcome: Outcome, now: float) -> None:
+def settle(connection: apsw.Connection, accounts: Accounts, attempt: Attempt, outcome: Outcome, now: float) -> None:
     """Records what became of a call, and of its chunk."""
-    _end_attempt(connection, attempt, outcome, now)
+    _end_attempt(connection, accounts, attempt, outcome, now)
     is_pending = outcome.chunk is ChunkState.PENDING
     connection.execute(
         """
@@ -110,12 +113,14 @@ def settle(connection: apsw.Connection, attempt: Attempt, outcome: Outcome, now:
             attempt.chunk_id,
         ),
     )
+    accounts.noted(connection)
     if is_pending and connection.changes():
         screen(connection, attempt.chunk_id, now)
 
 
 def divide(
     connection: apsw.Connection,
+    accounts: Accounts,
     attempt: Attempt,
     outcome: Outcome,
     chunk: StoredChunk,
@@ -123,7 +128,7 @@ def divide(
     now: float,
 ) -> None:
     """Records a refused call and replaces its chunk by the parts."""
-    _end_attempt(connection, attempt, outcome, now)
+    _end_attempt(connection, accounts, attempt, outcome, now)
     connection.execute(
         """
         update chunk set state = 'split', status = ?, reason = ?, request_id = ?, decided_at = ?
@@ -208,12 +213,14 @@ def _opted_out(connection: apsw.Connection, chunk_id: int) -> list[int]:
     return places
 
 
-def _end_attempt(connection: apsw.Connection, attempt: Attempt, outcome: Outcome, now: float) -> None:
-    ending = arbiter.ending(connection, attempt.account_id, now)
+def _end_attempt(
+    connection: apsw.Connection, accounts: Accounts, attempt: Attempt, outcome: Outcome, now: float
+) -> None:
+    ending = accounts.get(connection, attempt.account_id).end(attempt.recipients, now)
     connection.execute(
         """
         update attempt set seconds = ?, status = ?, result = ?, reason = ?, ended_at = ?, calls_ended = ?,
-            recipients_ended = ? + recipients
+            recipients_ended = ?
         where id = ?
         """,
         (outcome.seconds, outcome.status, outcome.result, outcome.reason, *ending, attempt.id),
@@ -222,7 +229,7 @@ def _end_attempt(connection: apsw.Connection, attempt: Attempt, outcome: Outcome
 
 def _strand(connection: apsw.Connection, run_id: int, reason: str, now: float) -> int:
     """What is `sending` though nobody sends it may have arrived: `unknown`."""
-    arbiter.release(connection, run_id, now)
+    leases.release(connection, run_id, now)
     where = "where run_id = ? and state = 'sending'"
     stranded = fetch_one(connection, f"select coalesce(sum(size), 0) from chunk {where}", run_id)
     connection.execute(f"update chunk set state = 'unknown', reason = ?, decided_at = ? {where}", (reason, now, run_id))

@@ -7,7 +7,7 @@ from typing import Final
 import apsw
 
 from campaigns import model
-from sender.ledger import arbiter
+from sender.ledger import leases
 from sender.ledger.calls import EXCLUDED, without_opted_out
 from sender.ledger.records import Command, Part, StoredChunk
 from sender.ledger.rows import as_json, fetch, fetch_one, insert_chunk, load_chunk
@@ -56,7 +56,7 @@ def _cancel(connection: apsw.Connection, command: Command, now: float) -> int:
 
 def _rate(connection: apsw.Connection, command: Command, _now: float) -> int:
     connection.execute("update run set rate = ? where id = ?", (command.argument, command.run_id))
-    arbiter.change_lease(connection, command.run_id, model.Rate.parse(command.argument))
+    leases.change_lease(connection, command.run_id, model.Rate.parse(command.argument))
     return 0
 
 

@@ -2,11 +2,14 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, cast
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from campaigns.audience import Recipient, SourceStamp
 from campaigns.audience.recipients import KINDS
 from campaigns.model import IdentifierKind
+from sender.addresses import Addresses
+from sender.ledger.packing import unpack, unpack_column
 from sender.outcome import ChunkState, Lever, RunState
 
 if TYPE_CHECKING:
@@ -92,9 +95,9 @@ Position = tuple[int, int]
 START: Position = (-1, -1)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class StoredChunk:
-    """A chunk as the ledger holds it, without its recipients unless they were asked for."""
+    """A chunk as the ledger holds it; its recipients are packed, and empty unless they were asked for."""
 
     id: int
     run_id: int
@@ -107,21 +110,22 @@ class StoredChunk:
     status: int | None = None
     reason: str = ""
     decided_at: float | None = None
-    recipients: tuple[Recipient, ...] = ()
+    packed: bytes = field(default=b"", repr=False)
 
     @property
     def position(self) -> Position:
         """Its place in the plan."""
         return self.first, self.id
 
+    @cached_property
+    def recipients(self) -> tuple[Recipient, ...]:
+        """Its recipients, every identifier of each."""
+        return unpack(self.packed)
+
     @property
-    def addresses(self) -> list[int | str]:
-        """What a call addresses its recipients by."""
-        place = KINDS.index(self.kind)
-        found = [recipient[place] for recipient in self.recipients]
-        if None in found:
-            raise LookupError(f"a recipient of chunk {self.id} has no {self.kind}")
-        return cast("list[int | str]", found)
+    def addresses(self) -> Addresses:
+        """What a call addresses its recipients by. Raises LookupError when one of them has no such identifier."""
+        return Addresses(unpack_column(self.packed, KINDS.index(self.kind)), self.size)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -148,6 +152,7 @@ class Attempt:
     chunk_id: int
     account_id: int
     number: int
+    recipients: int
     sent_at: float
     courtesy_seconds: float = 0.0
 

@@ -9,7 +9,7 @@ import apsw
 
 from campaigns.audience import SourceStamp
 from campaigns.model import IdentifierKind
-from sender.ledger.packing import pack, unpack
+from sender.ledger.packing import pack
 from sender.ledger.records import Command, Part, Plan, Run, StoredChunk
 from sender.outcome import ChunkState, Lever, RunState
 
@@ -65,7 +65,7 @@ def load_chunk(connection: apsw.Connection, chunk_id: int) -> StoredChunk:
     """A chunk with its recipients."""
     chunk = chunk_of(fetch(connection, f"{CHUNK} where id = ?", chunk_id)[0])
     ((packed,),) = fetch(connection, "select packed from chunk_recipients where chunk_id = ?", chunk_id)
-    return replace(chunk, recipients=unpack(packed))
+    return replace(chunk, packed=packed)
 
 
 def load_chunks(connection: apsw.Connection, chunk_ids: Sequence[int]) -> list[StoredChunk]:

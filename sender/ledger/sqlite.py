@@ -10,7 +10,8 @@ import apsw
 
 from campaigns.audience import Recipient, SourceStamp
 from campaigns.plan import Chunk
-from sender.ledger import arbiter, calls, database, levers
+from sender.ledger import calls, database, leases, levers
+from sender.ledger.arbiter import Accounts
 from sender.ledger.looking import Looking
 from sender.ledger.packing import pack
 from sender.ledger.records import (
@@ -48,7 +49,8 @@ class SqliteLedger(Looking):
 
     def __init__(self, path: Path, on_commit: Callable[[float], None] | None = None) -> None:
         self.path = path
-        super().__init__(Writer(partial(database.connect, path), path, on_commit))
+        self._accounts = Accounts(path)
+        super().__init__(Writer(partial(database.connect, path), path, self._accounts.forget, on_commit))
 
     async def start(self) -> None:
         """Opens the file. Raises LedgerError."""
@@ -184,18 +186,20 @@ class SqliteLedger(Looking):
         return [chunk_of(row) for row in await self._read(query, run_id)]
 
     async def claim(self, chunk: StoredChunk, clock: Clock) -> Attempt | Later | None:
-        return await self._writer.run(lambda connection: calls.claim(connection, self.path, chunk.id, clock()))
+        return await self._writer.run(lambda connection: calls.claim(connection, self._accounts, chunk, clock()))
 
     async def pause(self, run_id: int, until: float) -> None:
-        await self._writer.run(lambda connection: arbiter.pause(connection, run_id, until))
+        await self._writer.run(lambda connection: leases.pause(connection, run_id, until))
 
     async def settle(self, attempt: Attempt, outcome: Outcome, now: float) -> None:
-        await self._writer.run(lambda connection: calls.settle(connection, attempt, outcome, now))
+        await self._writer.run(lambda connection: calls.settle(connection, self._accounts, attempt, outcome, now))
 
     async def divide(
         self, attempt: Attempt, outcome: Outcome, chunk: StoredChunk, parts: Sequence[Part], now: float
     ) -> None:
-        await self._writer.run(lambda connection: calls.divide(connection, attempt, outcome, chunk, parts, now))
+        await self._writer.run(
+            lambda connection: calls.divide(connection, self._accounts, attempt, outcome, chunk, parts, now)
+        )
 
     async def split(self, chunk: StoredChunk, parts: Sequence[Part], now: float) -> list[int]:
         return await self._writer.run(lambda connection: calls.split(connection, chunk, parts, now))

@@ -14,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from campaigns.model import IdentifierKind, Rate
-from sender.ledger import Attempt, Later, Part, Rates, arbiter, calls, database, levers
+from sender.ledger import Attempt, Later, Part, Rates, arbiter, calls, database, leases, levers
 from sender.ledger.lock import run_lock
 from sender.ledger.records import Command
-from sender.ledger.rows import fetch_one, insert_chunk
+from sender.ledger.rows import fetch_one, insert_chunk, load_chunk
 from sender.outcome import ChunkState, Lever, Outcome, RunState, Then
 from tests.integration.plans import NOW, people
 
@@ -47,6 +47,10 @@ class Office:
     rates: dict[int, Rates] = field(default_factory=dict)
     locks: dict[int, ExitStack] = field(default_factory=dict)
     names: dict[int, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.accounts = arbiter.Accounts(self.path)
+        self.changes = 0
 
     def a_run(self, account: str = "default") -> int:
         execute = self.connection.execute
@@ -78,19 +82,26 @@ class Office:
     def kill(self, run_id: int) -> None:
         self.locks.pop(run_id).close()
         del self.rates[run_id]
+        self.accounts.forget()  # a sender's death is noticed by the next transaction
 
     def claim(self, run_id: int, recipients: int = 1) -> Attempt | Later:
         part = Part(recipients=people(0, recipients), first=0)
+        is_known = self.changes == self.connection.total_changes()
         chunk_id = insert_chunk(self.connection, run_id, None, IdentifierKind.USERNAME, part)
-        claimed = calls.claim(self.connection, self.path, chunk_id, self.now)
+        if is_known:  # nothing else was written since the last call, and this is part of the plan
+            self.accounts.noted(self.connection)
+        claimed = calls.claim(self.connection, self.accounts, load_chunk(self.connection, chunk_id), self.now)
         assert claimed
+        self.changes = self.connection.total_changes()
         if isinstance(claimed, Attempt):
             self.made.append(Call(claimed, recipients, self.now))
         return claimed
 
     def settle(self, call: Call, outcome: Outcome = ACCEPTED) -> None:
         call.ended_at = self.now
-        calls.settle(self.connection, call.attempt, outcome, self.now)
+        is_known = self.changes == self.connection.total_changes()
+        calls.settle(self.connection, self.accounts, call.attempt, outcome, self.now)
+        self.changes = self.connection.total_changes() if is_known else self.changes
 
     def send(self, run_id: int, count: int, seconds: float = 0.0) -> list[float]:
         """When each of so many calls could be claimed, each asked for as soon as it is told to; each lasts so long."""
@@ -151,6 +162,8 @@ def test_no_window_of_any_run_s_rates_ever_holds_more_than_they_allow(seed: int)
 def play(office: Office, runs: list[int], dice: random.Random) -> None:
     """One random step: somebody starts, ends, dies, asks for a call, gets an answer, or time goes by."""
     run_id = dice.choice(runs)
+    if dice.random() < 0.3:
+        office.accounts.forget()  # another transaction begins
     under_way = [call for call in office.made if call.ended_at is None]
     step = dice.random()
     if run_id not in office.rates:
@@ -318,8 +331,8 @@ def test_a_chunk_that_another_run_s_recipients_never_allow_waits_for_that_run_s_
 def test_a_pause_is_for_every_sender_and_outlives_them(office: Office) -> None:
     first, second = office.a_run(), office.a_run()
     office.start(first, "20/s")
-    arbiter.pause(office.connection, first, office.now + 30)
-    arbiter.pause(office.connection, first, office.now + 10)
+    leases.pause(office.connection, first, office.now + 30)
+    leases.pause(office.connection, first, office.now + 10)
     office.end(first)
     office.start(second, "20/s")
 

@@ -123,7 +123,7 @@ async def test_recipients_come_back_with_every_identifier(ledger: Ledger) -> Non
     [chunk] = await pending(ledger, draft)
 
     assert chunk.recipients == both
-    assert chunk.addresses == ["person0", "person1"]
+    assert list(chunk.addresses) == ["person0", "person1"]
     assert [people async for people in ledger.planned_people("spring", draft.account_id)] == [both]
 
 

@@ -13,6 +13,7 @@ from campaigns.model import IdentifierKind, Transport
 from sender.inro.client import connect
 from sender.inro.wire import Content
 from sender.ledger import StoredChunk
+from sender.ledger.packing import pack
 from sender.outcome import ChunkState, Outcome
 from sender.ports import Messenger
 from sender.settings import Settings
@@ -44,7 +45,7 @@ def chunk_of(count: int, name: str = "person") -> StoredChunk:
         kind=IdentifierKind.USERNAME,
         size=count,
         state=ChunkState.SENDING,
-        recipients=people(0, count, name),
+        packed=pack(people(0, count, name)),
     )
 
 

@@ -1,10 +1,12 @@
 """A chunk's recipients as bytes, and back."""
 
+import orjson
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from campaigns.audience import Recipient
-from sender.ledger.packing import pack, unpack
+from sender.ledger.packing import pack, unpack, unpack_column
 
 people = st.builds(
     Recipient,
@@ -38,3 +40,20 @@ def test_a_chunk_of_a_thousand_names_takes_a_few_bytes_each() -> None:
     recipients = [Recipient(None, f"customer_{number * 7919 % 100000:05}", None, 0, number) for number in range(1000)]
 
     assert len(pack(recipients)) < 6000
+
+
+@given(st.lists(people, max_size=60), st.integers(0, 2))
+def test_one_kind_of_identifier_comes_back_as_json_unless_somebody_has_none(
+    recipients: list[Recipient], place: int
+) -> None:
+    column = [recipient[place] for recipient in recipients]
+
+    if None in column:
+        with pytest.raises(LookupError, match=Recipient._fields[place]):
+            unpack_column(pack(recipients), place)
+    else:
+        assert orjson.loads(unpack_column(pack(recipients), place)) == column
+
+
+def test_somebody_called_null_is_somebody() -> None:
+    assert unpack_column(pack([Recipient(None, "null", None, 0, 1)]), 1) == b'["null"]'

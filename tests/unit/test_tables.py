@@ -12,6 +12,7 @@ from campaigns.audience import Recipient, RejectedRow
 from campaigns.errors import Place
 from campaigns.model import IdentifierKind
 from sender.ledger import StoredChunk
+from sender.ledger.packing import pack
 from sender.outcome import ChunkState
 from sender.report import RECIPIENT_STATES
 from sender.tables import REJECTS_HEADER, REPORT_HEADER, csv_line, defused, reject_line, report_lines
@@ -45,7 +46,7 @@ def a_chunk(
         status=202,
         reason=reason,
         decided_at=decided_at,
-        recipients=people,
+        packed=pack(people),
     )
 
 

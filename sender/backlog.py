@@ -7,9 +7,7 @@ from sender.halving import cut
 from sender.ledger import START, Ledger, Position, StoredChunk
 from sender.outcome import ChunkState
 
-SIZE = 256
-# Each look at the ledger waits for a commit, so one for every call would hold up the workers. Some 8 MB.
-AHEAD = 32
+AHEAD = 64  # each look at the ledger waits for a commit, so one for every call would hold up the workers
 
 
 class Backlog:
@@ -21,22 +19,17 @@ class Backlog:
         self._until = until
         self._after = START
         self._ready: deque[StoredChunk] = deque()
-        self._loaded: deque[StoredChunk] = deque()
 
     async def next(self) -> StoredChunk | None:
         """The next chunk with its recipients; None when there is none before the end."""
-        if not self._loaded:
-            if not self._ready:
-                await self._read()
-            ahead = [self._ready.popleft().id for _ in range(min(AHEAD, len(self._ready)))]
-            self._loaded.extend(await self._ledger.load_all(ahead) if ahead else ())
-        return self._loaded.popleft() if self._loaded else None
+        if not self._ready:
+            await self._read()
+        return self._ready.popleft() if self._ready else None
 
     async def rewind(self) -> bool:
         """Begins again: whether anything is pending still, such as the parts of a chunk that was split meanwhile."""
         self._after = START
         self._ready.clear()
-        self._loaded.clear()
         await self._read()
         return bool(self._ready)
 
@@ -69,7 +62,7 @@ class Backlog:
         return leaf.state is ChunkState.PENDING and (self._until is None or leaf.position < self._until)
 
     async def _read(self) -> None:
-        chunks = await self._ledger.pending(self._run_id, after=self._after, limit=SIZE)
+        chunks = await self._ledger.pending(self._run_id, after=self._after, limit=AHEAD)
         if chunks:
             self._after = chunks[-1].position
         self._ready.extend(chunk for chunk in chunks if self._is_wanted(chunk))

@@ -81,7 +81,7 @@ def configure(environ: Mapping[str, str], *, is_terminal: bool, is_quiet: bool |
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-        logger_factory=lambda *_: structlog.PrintLogger(cast("TextIO", _StandardError())),
+        logger_factory=lambda *_: structlog.WriteLogger(cast("TextIO", _StandardError())),
         cache_logger_on_first_use=True,
     )
 

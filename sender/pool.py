@@ -8,18 +8,17 @@ import asyncio
 import random
 import time
 from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum, auto
 
 import structlog
 
 from sender import logs
 from sender.backlog import Backlog
+from sender.delivery import Answer, Delivery, Parcel
 from sender.gate import Gate
-from sender.halving import decided, parts_of_refused
-from sender.inro.wire import Request
-from sender.ledger import Attempt, Later, Ledger, Part, StoredChunk
+from sender.halving import decided
+from sender.ledger import Attempt, Later, Ledger, StoredChunk
 from sender.outcome import TOO_MANY_REQUESTS, ChunkState, Outcome, Then
 from sender.ports import Messenger, Watcher
 from sender.retry import History, Pause, Policy, Probe, Stop, Tally, decide
@@ -34,12 +33,6 @@ class _Doubt(Enum):
 
 
 _Delivered = Outcome | Later | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Parcel:
-    chunk: StoredChunk
-    request: Request
 
 
 class Pool:
@@ -63,6 +56,7 @@ class Pool:
         self._ledger = ledger
         self._messenger = messenger
         self._throttle = throttle
+        self._delivery = Delivery(ledger=ledger, messenger=messenger, throttle=throttle, watcher=watcher, log=log)
         self._policy = policy
         self._tally = tally
         self._watcher = watcher
@@ -71,7 +65,7 @@ class Pool:
         self._free = asyncio.Semaphore(workers)
         self._in_flight = 0
         self._settled = asyncio.Event()
-        self._returned: deque[_Parcel] = deque()
+        self._returned: deque[Parcel] = deque()
         self._history = History()
         self._doubt: _Doubt | None = None
         self._dispatcher: asyncio.Task[None] | None = None
@@ -122,67 +116,50 @@ class Pool:
         since = self._history.failing_since + time.monotonic() - closed_at
         self._history = replace(self._history, failing_since=since)
 
-    async def _next(self) -> _Parcel | None:
+    async def _next(self) -> Parcel | None:
         """The next pending chunk; None when none is left and no call under way can bring one back."""
         while True:
             if self._returned:
                 return self._returned.popleft()
             if chunk := await self._backlog.next():
-                return self._parcel(chunk)
+                return self._delivery.parcel(chunk)
             if self._in_flight:
                 self._settled.clear()
                 await self._settled.wait()
             elif not await self._backlog.rewind():
                 return None
 
-    def _parcel(self, chunk: StoredChunk) -> _Parcel:
-        return _Parcel(chunk, self._messenger.request(chunk))
-
-    def _start(self, workers: asyncio.TaskGroup, parcel: _Parcel, permit: Permit) -> asyncio.Task[_Delivered]:
+    def _start(self, workers: asyncio.TaskGroup, parcel: Parcel, permit: Permit) -> asyncio.Task[_Delivered]:
         self._in_flight += 1
         return workers.create_task(self._deliver(parcel, permit))
 
-    async def _deliver(self, parcel: _Parcel, permit: Permit) -> _Delivered:
+    async def _deliver(self, parcel: Parcel, permit: Permit) -> _Delivered:
         try:
-            # Cancelled in between, the chunk stays `sending`, which the end of the session turns into `unknown`.
-            claimed = await self._ledger.claim(parcel.chunk, time.time)
-            if isinstance(claimed, Attempt):
-                self._throttle.let_others_first(claimed.courtesy_seconds)
-                await asyncio.sleep(max(permit.moment - time.monotonic(), claimed.sent_at - time.time()))
-                return await self._call(parcel, claimed, permit)
-            self._throttle.give_back(permit)
-            if claimed:
-                self._throttle.defer(claimed.seconds)
-                self._returned.appendleft(parcel)
-                if claimed.is_paused:
-                    self._watcher.paused(claimed.seconds, "the API asked this account to wait")
-            return claimed
+            try:
+                # Cancelled in between, the chunk stays `sending`, which the end of the session turns into `unknown`.
+                claimed = await self._delivery.claim(parcel, permit)
+                if not isinstance(claimed, Attempt):
+                    if claimed:
+                        self._returned.appendleft(parcel)
+                    return claimed
+                answer = await self._delivery.call(parcel, claimed, permit)
+                pause = self._follow(parcel.chunk, answer, permit)
+            finally:
+                # The next claim then shares its commit with the end of this call, which is put down before it.
+                self._free.release()
+            await self._delivery.settle(parcel, claimed, answer)
+            if answer.outcome.chunk is ChunkState.PENDING and answer.outcome.then is not Then.STOP:
+                self._returned.append(parcel)
+            if pause:
+                await self._ledger.pause(parcel.chunk.run_id, time.time() + pause.seconds)
+            return answer.outcome
         finally:
             self._in_flight -= 1
-            self._free.release()
             self._settled.set()
 
-    async def _call(self, parcel: _Parcel, attempt: Attempt, permit: Permit) -> Outcome:
-        chunk = parcel.chunk
-        log = self._log.bind(chunk=chunk.id, attempt=attempt.number, recipients=chunk.size)
-        log.info(logs.CHUNK_SENDING)
-        outcome = await self._messenger.send(chunk, parcel.request)
-        await self._throttle.answered(permit, outcome)
-        parts = parts_of_refused(chunk, outcome) if outcome.chunk is ChunkState.REJECTED else ()
-        if parts:
-            await self._ledger.divide(attempt, outcome, chunk, parts, time.time())
-        else:
-            await self._ledger.settle(attempt, outcome, time.time())
-        logs.chunk_outcome(log, outcome, parts=len(parts))
-        if outcome.chunk is ChunkState.PENDING and outcome.then is not Then.STOP:
-            self._returned.append(parcel)
-        self._watcher.settled(decided(chunk, outcome, parts), outcome)
-        if pause := self._follow(chunk, outcome, parts, permit):
-            await self._ledger.pause(chunk.run_id, time.time() + pause.seconds)
-        return outcome
-
-    def _follow(self, chunk: StoredChunk, outcome: Outcome, parts: Sequence[Part], permit: Permit) -> Pause | None:
-        """Does what follows from a call; returns the pause that is every sender's of the account."""
+    def _follow(self, chunk: StoredChunk, answer: Answer, permit: Permit) -> Pause | None:
+        """Does at once what follows for the calls that come next; returns the pause that is every sender's."""
+        outcome, parts = answer
         self._tally = self._tally.after(outcome.chunk, decided(chunk, outcome, parts))
         if outcome.chunk is ChunkState.REJECTED and not self._tally.accepted and self._doubt is None:
             self._doubt = _Doubt.MESSAGE
@@ -280,7 +257,7 @@ class Pool:
                 self._free.release()
                 continue
             # A task of its own, so that a stop lets the call finish like any other.
-            outcome = await asyncio.shield(self._start(workers, self._parcel(chunk), permit))
+            outcome = await asyncio.shield(self._start(workers, self._delivery.parcel(chunk), permit))
             if not isinstance(outcome, Later):
                 return outcome
             self._returned.popleft()  # which is this very chunk: while there is a doubt, no other is under way

@@ -17,7 +17,7 @@ import orjson
 from campaigns.model import IdentifierKind
 from sender.addresses import Addresses
 from sender.inro.quotas import QUOTA_HEADERS, quotas
-from sender.outcome import ChunkState, Outcome, Then
+from sender.outcome import ChunkState, Outcome, Quota, Then
 
 # One contact -> singular field, several -> plural (documented).
 SINGULAR = {
@@ -124,8 +124,14 @@ def outcome(answer: Reply | NoReply, addresses: Sequence[int | str]) -> Outcome:
         seconds=answer.seconds,
         request_id=answer.headers.get("x-request-id"),
         batch_task_id=_text(said.get("batch_task_id")),
-        quotas=quotas(answer.headers, http_date(answer.headers.get("date", ""))),
+        quotas=_quotas(answer.headers),
     )
+
+
+def _quotas(headers: Mapping[str, str]) -> tuple[Quota, ...]:
+    if headers.keys().isdisjoint(QUOTA_HEADERS):
+        return ()  # as in most replies, and to look into them takes a while
+    return quotas(headers, http_date(headers.get("date", "")))
 
 
 def probe_outcome(answer: Reply | NoReply) -> Outcome:

@@ -96,16 +96,13 @@ class Ledger(Protocol):
         """Freezes the message as it is sent, uploads and look-ups done."""
 
     async def pending(self, run_id: int, *, after: Position, limit: int) -> list[StoredChunk]:
-        """Pending chunks behind that position in plan order, without recipients."""
+        """Pending chunks behind that position in plan order, with their recipients."""
 
     async def leaves(self, run_id: int) -> list[StoredChunk]:
         """All chunks but the split ones in plan order, without recipients."""
 
     async def load(self, chunk_id: int) -> StoredChunk:
         """The chunk with its recipients."""
-
-    async def load_all(self, chunk_ids: Sequence[int]) -> list[StoredChunk]:
-        """Those chunks with their recipients."""
 
     async def claim(self, chunk: StoredChunk, clock: Clock) -> Attempt | Later | None:
         """Notes durably that the chunk is being sent, at the moment when that is noted.

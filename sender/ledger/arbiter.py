@@ -6,7 +6,7 @@ the server's windows can hold one too many, however long the way takes. Calls th
 two look-ups count a window of any length. The rates are those of every run that is being sent now, so the lowest
 rules; beside them stands an even pace for all together (the generic cell rate algorithm of ITU-T I.371).
 
-The calls of one transaction share one reading of the account's rows, since nobody else can write meanwhile.
+The account's rows are read once, and kept up in memory, as long as nobody else writes to the ledger.
 
 Its weakness: it goes by the machine's clock. One that is set back holds calls up by as much, one that is set forward
 frees places too early by as much; each sender's own window, on the monotonic clock, stands before it.
@@ -84,7 +84,7 @@ _TOTALS: Final = ("calls_ended", "recipients_ended")
 
 
 class Account:
-    """An account's rates as they stand in one transaction, kept up by the calls that it claims and ends itself."""
+    """An account's rates as they stand, kept up by the calls that begin and end."""
 
     def __init__(self, connection: apsw.Connection, ledger: Path, account_id: int) -> None:
         self._connection = connection
@@ -100,6 +100,11 @@ class Account:
         self._last_sent_at, self._last_slot_at = sent_at or 0.0, slot_at or 0.0
         self._under_way: list[int] = under_way
         self._last_end = last_end(self._connection, self.id)
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether more than one run is being sent."""
+        return len(self._leases) > 1
 
     def judge(self, run_id: int, recipients: int, now: float) -> Verdict:
         """How a call of this run to so many recipients stands; a run without a lease is bound by nothing."""
@@ -169,17 +174,25 @@ class Account:
 
 
 class Accounts:
-    """The accounts that a transaction has asked for; `forget` them when another one begins."""
+    """The accounts that were asked for, for as long as nobody else has written about them."""
 
     def __init__(self, ledger: Path) -> None:
         self._ledger = ledger
         self._known: dict[int, Account] = {}
         self._of_runs: dict[int, int] = {}
         self._changes = 0
+        self._version = 0
+
+    def begun(self, connection: apsw.Connection) -> None:
+        """A transaction has begun: others may have written before it, or died, which no row tells."""
+        version = fetch_one(connection, "pragma data_version")
+        if version != self._version or any(account.is_shared for account in self._known.values()):
+            self.forget()
+        self._version = version
 
     def get(self, connection: apsw.Connection, account_id: int) -> Account:
         """The account as it stands now."""
-        # Whatever else was written in this transaction, such as an operator's lever, may be about it.
+        # Whatever else was written here, such as an operator's lever, may be about it.
         if connection.total_changes() != self._changes:
             self.forget()
         if account_id not in self._known:

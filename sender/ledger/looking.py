@@ -18,7 +18,7 @@ from sender.ledger.records import (
     StoredSession,
     Totals,
 )
-from sender.ledger.rows import CHUNK, as_json, load_chunks
+from sender.ledger.rows import CHUNK, as_json, load_chunk
 from sender.ledger.writer import Writer
 from sender.outcome import ChunkState
 
@@ -30,10 +30,7 @@ class Looking:
         self._writer = writer
 
     async def load(self, chunk_id: int) -> StoredChunk:
-        return (await self.load_all([chunk_id]))[0]
-
-    async def load_all(self, chunk_ids: Sequence[int]) -> list[StoredChunk]:
-        return await self._writer.run(lambda connection: load_chunks(connection, chunk_ids), writes=False)
+        return await self._writer.run(lambda connection: load_chunk(connection, chunk_id), writes=False)
 
     async def totals(self, run_id: int) -> Totals:
         return await self._writer.run(lambda connection: history.totals(connection, run_id), writes=False)

@@ -124,7 +124,7 @@ class StoredChunk:
 
     @property
     def addresses(self) -> Addresses:
-        """What a call addresses its recipients by. Raises LookupError when one of them has no such identifier."""
+        """What a call addresses its recipients by."""
         return Addresses(unpack_column(self.packed, KINDS.index(self.kind)), self.size)
 
 

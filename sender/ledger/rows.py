@@ -1,13 +1,14 @@
 """Rows of the ledger's tables as values, and the statements that several of its files share."""
 
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Iterable
+from dataclasses import asdict
 from typing import Any
 
 import apsw
 
 from campaigns.audience import SourceStamp
+from campaigns.audience.recipients import KINDS
 from campaigns.model import IdentifierKind
 from sender.ledger.packing import pack
 from sender.ledger.records import Command, Part, Plan, Run, StoredChunk
@@ -20,10 +21,9 @@ RUN = """
            rate_asked, run.paused_until, pause_reason
     from run join account on account.id = account_id
 """
-CHUNK = """
-    select chunk.id, run_id, first, kind, size, state, not_found_count, not_found, status, reason, decided_at
-    from chunk
-"""
+_CHUNK_COLUMNS = "chunk.id, run_id, first, kind, size, state, not_found_count, not_found, status, reason, decided_at"
+CHUNK = f"select {_CHUNK_COLUMNS} from chunk"
+PACKED_CHUNK = f"select {_CHUNK_COLUMNS}, packed from chunk join chunk_recipients on chunk_id = chunk.id"
 # A part that was never sent itself is in doubt, or accepted, by its parent's call.
 LAST_CALLS = """
     with recursive line (leaf, id) as (
@@ -47,7 +47,10 @@ def insert_chunk(
     part: Part,
     now: float = 0.0,
 ) -> int:
-    """Adds a chunk, with its recipients; returns its number."""
+    """Adds a chunk, with its recipients; returns its number. Raises LookupError when a call could not address one."""
+    place = KINDS.index(kind)
+    if any(recipient[place] is None for recipient in part.recipients):
+        raise LookupError(f"a recipient of a chunk has no {kind}")
     decided_at = None if part.state is ChunkState.PENDING else now
     connection.execute(
         """
@@ -63,14 +66,7 @@ def insert_chunk(
 
 def load_chunk(connection: apsw.Connection, chunk_id: int) -> StoredChunk:
     """A chunk with its recipients."""
-    chunk = chunk_of(fetch(connection, f"{CHUNK} where id = ?", chunk_id)[0])
-    ((packed,),) = fetch(connection, "select packed from chunk_recipients where chunk_id = ?", chunk_id)
-    return replace(chunk, packed=packed)
-
-
-def load_chunks(connection: apsw.Connection, chunk_ids: Sequence[int]) -> list[StoredChunk]:
-    """Those chunks with their recipients."""
-    return [load_chunk(connection, chunk_id) for chunk_id in chunk_ids]
+    return chunk_of(fetch(connection, f"{PACKED_CHUNK} where chunk.id = ?", chunk_id)[0])
 
 
 def fetch(connection: apsw.Connection, query: str, *values: Any) -> list[Any]:
@@ -120,8 +116,8 @@ def run_of(row: tuple[Any, ...]) -> Run:
 
 
 def chunk_of(row: tuple[Any, ...]) -> StoredChunk:
-    """A row of CHUNK, without its recipients."""
-    chunk_id, run_id, first, kind, size, state, not_found_count, not_found, status, reason, decided_at = row
+    """A row of CHUNK, without its recipients, or of PACKED_CHUNK."""
+    chunk_id, run_id, first, kind, size, state, not_found_count, not_found, status, reason, decided_at, *packed = row
     return StoredChunk(
         id=chunk_id,
         run_id=run_id,
@@ -134,6 +130,7 @@ def chunk_of(row: tuple[Any, ...]) -> StoredChunk:
         status=status,
         reason=reason,
         decided_at=decided_at,
+        packed=packed[0] if packed else b"",
     )
 
 

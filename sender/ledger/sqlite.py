@@ -30,6 +30,7 @@ from sender.ledger.records import (
 from sender.ledger.rows import (
     CHUNK,
     COMMAND,
+    PACKED_CHUNK,
     RUN,
     as_json,
     as_stamps,
@@ -50,7 +51,7 @@ class SqliteLedger(Looking):
     def __init__(self, path: Path, on_commit: Callable[[float], None] | None = None) -> None:
         self.path = path
         self._accounts = Accounts(path)
-        super().__init__(Writer(partial(database.connect, path), path, self._accounts.forget, on_commit))
+        super().__init__(Writer(partial(database.connect, path), path, self._accounts, on_commit))
 
     async def start(self) -> None:
         """Opens the file. Raises LedgerError."""
@@ -178,7 +179,10 @@ class SqliteLedger(Looking):
         await self._write("update run set content = ? where id = ?", as_json(content), run_id)
 
     async def pending(self, run_id: int, *, after: Position, limit: int) -> list[StoredChunk]:
-        query = f"{CHUNK} where run_id = ? and state = 'pending' and (first, id) > (?, ?) order by first, id limit ?"
+        query = f"""
+            {PACKED_CHUNK} where run_id = ? and state = 'pending' and (first, chunk.id) > (?, ?)
+            order by first, chunk.id limit ?
+        """
         return [chunk_of(row) for row in await self._read(query, run_id, *after, limit)]
 
     async def leaves(self, run_id: int) -> list[StoredChunk]:
@@ -186,13 +190,17 @@ class SqliteLedger(Looking):
         return [chunk_of(row) for row in await self._read(query, run_id)]
 
     async def claim(self, chunk: StoredChunk, clock: Clock) -> Attempt | Later | None:
-        return await self._writer.run(lambda connection: calls.claim(connection, self._accounts, chunk, clock()))
+        return await self._writer.run(
+            lambda connection: calls.claim(connection, self._accounts, chunk, clock()), is_brief=True
+        )
 
     async def pause(self, run_id: int, until: float) -> None:
         await self._writer.run(lambda connection: leases.pause(connection, run_id, until))
 
     async def settle(self, attempt: Attempt, outcome: Outcome, now: float) -> None:
-        await self._writer.run(lambda connection: calls.settle(connection, self._accounts, attempt, outcome, now))
+        await self._writer.run(
+            lambda connection: calls.settle(connection, self._accounts, attempt, outcome, now), is_brief=True
+        )
 
     async def divide(
         self, attempt: Attempt, outcome: Outcome, chunk: StoredChunk, parts: Sequence[Part], now: float

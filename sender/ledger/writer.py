@@ -1,8 +1,11 @@
-"""One thread that owns one SQLite connection, and commits in groups.
+"""One SQLite connection, whose work is committed in groups.
 
 Jobs that wait while a commit is under way share the next one: with many workers that is one `fsync` for many chunks,
 and a job's future resolves only once its commit is on the disk. When one of them fails, each is done once more in a
 transaction of its own, so that it takes no other with it.
+
+What may take long is done in a thread: every commit, and every job but the brief ones. Those stay in the loop's own,
+since two threads that both have work hand Python's lock to and fro: with 16 workers that took a third of all time.
 """
 
 import asyncio
@@ -10,15 +13,19 @@ import os
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import apsw
 
 from sender.errors import LedgerError
+from sender.ledger import database
+from sender.ledger.arbiter import Accounts
 
 T = TypeVar("T")
 GROUP_LIMIT = 256
@@ -27,17 +34,18 @@ GROUP_LIMIT = 256
 @dataclass(frozen=True, slots=True)
 class _Job:
     work: Callable[[apsw.Connection], Any]
-    writes: bool
     future: "asyncio.Future[Any]"
+    writes: bool
+    is_brief: bool
 
 
 _Done = tuple["asyncio.Future[Any]", Any, BaseException | None]
 
 
 class Writer:
-    """The thread. `run` may be awaited from any coroutine of the event loop that started it.
+    """The connection and its thread. `run` may be awaited from any coroutine of the event loop that started it.
 
-    on_begin    called in the thread when a transaction begins
+    accounts    what is told of each transaction's beginning, and of those that come to nothing
     on_commit   called in the thread when one that wrote is on the disk, with the seconds that it took
     """
 
@@ -45,92 +53,137 @@ class Writer:
         self,
         connect: Callable[[], apsw.Connection],
         path: Path,
-        on_begin: Callable[[], None] = lambda: None,
+        accounts: Accounts,
         on_commit: Callable[[float], None] | None = None,
     ) -> None:
         self._connect = connect
-        self._on_begin = on_begin
+        self._accounts = accounts
         self._on_commit = on_commit
         self._path = path
         self._inode: int | None = None
-        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._waiting: deque[_Job] = deque()
+        self._is_busy = False
+        self._tasks: queue.SimpleQueue[Callable[[], list[_Done]] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="ledger", daemon=True)
 
     async def start(self) -> None:
-        """Opens the connection in the thread. Raises LedgerError when that fails."""
+        """Opens the connection. Raises LedgerError when that fails."""
         self._loop = asyncio.get_running_loop()
-        self._opened: asyncio.Future[None] = self._loop.create_future()
+        opened: asyncio.Future[None] = self._loop.create_future()
+        self._is_busy = True
+        self._tasks.put(lambda: [(opened, None, self._open())])
         self._thread.start()
-        await self._opened
+        await opened
 
-    async def run(self, work: Callable[[apsw.Connection], T], *, writes: bool = True) -> T:
+    async def run(self, work: Callable[[apsw.Connection], T], *, writes: bool = True, is_brief: bool = False) -> T:
         """What `work` returns, once it is durable. Raises LedgerError when the ledger can't do it.
 
-        It may be done twice, the first time in a transaction that is rolled back.
+        It may be done more than once, in transactions that are rolled back. Brief is what touches a few rows.
         """
         future: asyncio.Future[T] = self._loop.create_future()
-        self._jobs.put(_Job(work, writes, future))
+        self._waiting.append(_Job(work, future, writes, is_brief))
+        if not self._is_busy:
+            self._is_busy = True
+            self._loop.call_soon(self._next)
         return await future
 
     async def close(self) -> None:
         """Ends the thread after the jobs that are already queued."""
-        self._jobs.put(None)
+        with suppress(LedgerError):
+            await self.run(lambda _: None, writes=False)
+        self._tasks.put(None)
         await asyncio.to_thread(self._thread.join)
 
-    def _work(self) -> None:
-        try:
-            connection = self._connect()
-        except BaseException as error:
-            self._tell([(self._opened, None, self._translate(error))])
-            return
-        self._tell([(self._opened, None, None)])
-        try:
-            while jobs := self._next_group():
-                began_at = time.perf_counter()
-                done = self._do(connection, jobs)
-                if self._on_commit and any(job.writes for job in jobs):
-                    self._on_commit(time.perf_counter() - began_at)
-                self._tell(done)
-        finally:
-            connection.close()
+    # In the loop's thread
 
-    def _next_group(self) -> list[_Job]:
+    def _next(self) -> None:
+        jobs = self._group()
+        self._is_busy = bool(jobs)
+        if not jobs:
+            return
+        done = self._briefly(jobs) if jobs[0].is_brief else None
+        self._tasks.put(partial(self._do, jobs) if done is None else partial(self._commit, done, is_written=True))
+
+    def _group(self) -> list[_Job]:
+        """The jobs that go together, in the order in which they came: brief ones, or else whatever waits."""
         jobs: list[_Job] = []
-        while len(jobs) < GROUP_LIMIT:
-            try:
-                job = self._jobs.get(block=not jobs)
-            except queue.Empty:
+        while self._waiting and len(jobs) < GROUP_LIMIT:
+            if jobs and jobs[0].is_brief and not self._waiting[0].is_brief:
                 break
-            if job is None:
-                if jobs:
-                    self._jobs.put(None)
-                break
+            job = self._waiting.popleft()
             if not job.future.cancelled():
                 jobs.append(job)
         return jobs
 
-    def _do(self, connection: apsw.Connection, jobs: list[_Job]) -> list[_Done]:
-        """What each job returns or raises, all of them in one transaction if that is possible."""
-        is_begun = is_worked = False
+    def _briefly(self, jobs: list[_Job]) -> list[_Done] | None:
+        """What each brief job returns, the commit still to come; None when the thread has to see to it."""
+        self._connection.set_busy_timeout(0)
         try:
-            self._refuse_vanished()
-            connection.execute("begin immediate" if any(job.writes for job in jobs) else "begin")
-            is_begun = True
-            self._on_begin()
-            done: list[_Done] = [(job.future, job.work(connection), None) for job in jobs]
-            is_worked = True
-            connection.execute("commit")
+            return self._begun(jobs)
+        except Exception:  # somebody else is writing, or a job fails: neither is brief
+            return None
+        finally:
+            self._connection.set_busy_timeout(database.BUSY_MILLISECONDS)
+
+    def _finish(self, done: list[_Done]) -> None:
+        for future, result, failure in done:
+            if future.done():
+                continue  # whoever waited was cancelled
+            if failure is None:
+                future.set_result(result)
+            else:
+                future.set_exception(failure)
+        self._next()
+
+    # In the ledger's thread
+
+    def _work(self) -> None:
+        while task := self._tasks.get():
+            done = task()
+            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                self._loop.call_soon_threadsafe(self._finish, done)
+        self._connection.close()
+
+    def _open(self) -> BaseException | None:
+        try:
+            self._connection = self._connect()
         except BaseException as error:
-            if connection.in_transaction:
-                connection.execute("rollback")
-            if len(jobs) > 1 and is_begun and not is_worked:
-                return [one for job in jobs for one in self._do(connection, [job])]
+            return self._translate(error)
+        return None
+
+    def _do(self, jobs: list[_Job]) -> list[_Done]:
+        """What each job returns or raises, all of them in one transaction if that is possible."""
+        try:
+            done = self._begun(jobs)
+        except BaseException as error:
+            if len(jobs) > 1 and not isinstance(error, apsw.BusyError):
+                return [one for job in jobs for one in self._do([job])]
             return [(job.future, None, self._translate(error)) for job in jobs]
+        return self._commit(done, is_written=any(job.writes for job in jobs))
+
+    def _commit(self, done: list[_Done], *, is_written: bool) -> list[_Done]:
+        began_at = time.perf_counter()
+        try:
+            self._connection.execute("commit")
+        except BaseException as error:
+            self._roll_back()
+            return [(future, None, self._translate(error)) for future, *_ in done]
+        if self._on_commit and is_written:
+            self._on_commit(time.perf_counter() - began_at)
         return done
 
-    def _tell(self, done: list[_Done]) -> None:
-        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            self._loop.call_soon_threadsafe(_resolve, done)
+    # In either, never in both at once
+
+    def _begun(self, jobs: list[_Job]) -> list[_Done]:
+        """What each job returns, in a transaction that is left open; when one raises, nothing is done."""
+        self._refuse_vanished()
+        self._connection.execute("begin immediate" if any(job.writes for job in jobs) else "begin")
+        try:
+            self._accounts.begun(self._connection)
+            return [(job.future, job.work(self._connection), None) for job in jobs]
+        except BaseException:
+            self._roll_back()
+            raise
 
     def _refuse_vanished(self) -> None:
         # SQLite would go on writing to a file that was removed or replaced, and nobody would ever read it.
@@ -142,18 +195,13 @@ class Writer:
             raise LedgerError(f"the ledger {self._path} was replaced by another file while it was in use")
         self._inode = found.st_ino
 
+    def _roll_back(self) -> None:
+        self._accounts.forget()
+        if self._connection.in_transaction:
+            self._connection.execute("rollback")
+
     def _translate(self, error: BaseException) -> BaseException:
         return translate(error, self._path)
-
-
-def _resolve(done: list[_Done]) -> None:
-    for future, result, failure in done:
-        if future.done():
-            continue  # whoever waited was cancelled
-        if failure is None:
-            future.set_result(result)
-        else:
-            future.set_exception(failure)
 
 
 def translate(error: BaseException, path: Path) -> BaseException:

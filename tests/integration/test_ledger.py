@@ -25,6 +25,7 @@ from campaigns.model import IdentifierKind
 from campaigns.plan import Chunk
 from sender.errors import LedgerError
 from sender.ledger import START, Attempt, Ledger, Part, Plan, StoredChunk, database, open_ledger
+from sender.ledger.arbiter import Accounts
 from sender.ledger.database import file_system
 from sender.ledger.lock import run_lock
 from sender.ledger.sqlite import SqliteLedger
@@ -111,6 +112,14 @@ async def test_a_sealed_plan_is_neither_discarded_nor_planned_again(ledger: Ledg
 
     assert await ledger.find_run("spring") == run
     assert [chunk.size for chunk in await pending(ledger, run)] == [3]
+
+
+async def test_a_chunk_by_usernames_takes_in_nobody_who_has_none(ledger: Ledger) -> None:
+    draft = await ledger.begin_plan(new_run())
+    nameless = people(0, 2)[1]._replace(id=178, username=None)
+
+    with pytest.raises(LookupError, match="username"):
+        await ledger.add_chunks(draft.id, 0, [Chunk(IdentifierKind.USERNAME, (*people(0, 1), nameless))])
 
 
 async def test_recipients_come_back_with_every_identifier(ledger: Ledger) -> None:
@@ -630,7 +639,7 @@ class Counting:
 
 @asynccontextmanager
 async def a_writer(path: Path, counting: Counting) -> AsyncIterator[Writer]:
-    writer = Writer(partial(counting.connect, path), path)
+    writer = Writer(partial(counting.connect, path), path, Accounts(path))
     await writer.start()
     try:
         yield writer

@@ -173,11 +173,11 @@ def tell(story: Story, path: Path) -> None:
     """Runs the story on a clock that jumps, but never while the ledger's thread is at work."""
     jobs, run = 0, Writer.run
 
-    async def counted(writer: Writer, work: Any, *, writes: bool = True) -> Any:
+    async def counted(writer: Writer, work: Any, **options: bool) -> Any:
         nonlocal jobs
         jobs += 1
         try:
-            return await run(writer, work, writes=writes)
+            return await run(writer, work, **options)
         finally:
             jobs -= 1
 

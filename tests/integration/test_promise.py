@@ -11,7 +11,6 @@ import random
 import tempfile
 from collections import Counter, deque
 from collections.abc import Callable, Coroutine
-from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -32,7 +31,7 @@ from sender.canary import end_of_first
 from sender.gate import Gate
 from sender.ledger import Position, Run, StoredChunk
 from sender.ledger.sqlite import SqliteLedger
-from sender.ledger.writer import _Job, _resolve
+from sender.ledger.writer import _Job
 from sender.outcome import ChunkState, Lever, Outcome, RunState
 from sender.pool import Pool
 from sender.report import make_report
@@ -471,15 +470,15 @@ async def _opened(path: Path) -> SqliteLedger:
 
 
 def _in_lockstep(ledger: SqliteLedger) -> Callable[..., Coroutine[Any, Any, Any]]:
-    """The ledger's way to its thread, but the same every time: one turn of the loop, the job, another turn."""
-    ledger._writer._tell = _resolve  # type: ignore[method-assign]  # at once, in its thread: the loop stands still
+    """The ledger's way to the disk, but the same every time: one turn of the loop, the job, another turn."""
 
-    async def run(work: Callable[[apsw.Connection], Any], *, writes: bool = True) -> Any:
+    async def run(work: Callable[[apsw.Connection], Any], *, writes: bool = True, is_brief: bool = False) -> Any:
         await asyncio.sleep(0)
-        future: Future[Any] = Future()
-        ledger._writer._jobs.put(_Job(work, writes, future))  # type: ignore[arg-type]  # of a thread, not of a loop
-        result = future.result(PATIENCE_SECONDS)
+        future = asyncio.get_running_loop().create_future()
+        [(_, result, failure)] = ledger._writer._do([_Job(work, future, writes, is_brief)])
         await asyncio.sleep(0)  # a crash here comes after the commit, and before anybody knows of it
+        if failure:
+            raise failure
         return result
 
     return run

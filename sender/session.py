@@ -95,6 +95,7 @@ class Session:
             self.view.notice(stranded_notice(stranded))
         self.log.info(logs.RUN_STARTED, **report.recipients)
         self.view.begun(report)
+        self.timekeeper.tell_of_rehearsal()
         try:
             async with connect(
                 api_url=self.settings.api_url,

@@ -9,10 +9,14 @@ from campaigns.audience.block import Block
 from campaigns.audience.components import Components
 from campaigns.audience.people import Mask, People
 from campaigns.audience.recipients import Recipient
+from campaigns.audience.spool import explained_spooling
 
 
 class KnownPeople:
-    """Those whom earlier runs have planned, and the rows that tied identifiers together then. A context."""
+    """Those whom earlier runs have planned, and the rows that tied identifiers together then. A context.
+
+    Taking somebody in raises AudienceError when the temporary files can't be written.
+    """
 
     def __init__(self) -> None:
         self.people = People()
@@ -26,12 +30,14 @@ class KnownPeople:
 
     def add_planned(self, recipients: tuple[Recipient, ...]) -> None:
         """Takes in recipients of an earlier run; all of them come before the first tie."""
-        self.people.add(Block.of(recipients))
+        with explained_spooling():
+            self.people.add(Block.of(recipients))
         self.planned = len(self.people)
 
     def add_ties(self, rows: tuple[Recipient, ...]) -> None:
         """Takes in rows that make one person of several identifiers."""
-        self.people.add(Block.of(rows))
+        with explained_spooling():
+            self.people.add(Block.of(rows))
 
 
 @dataclass(frozen=True, kw_only=True)

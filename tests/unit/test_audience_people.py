@@ -1,16 +1,20 @@
 """Who shares an identifier with whom, and who is one person along chains."""
 
+from functools import partial
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from campaigns.audience import people
+from campaigns.audience import KnownPeople, Recipient, people, read_audience
 from campaigns.audience.block import Block
 from campaigns.audience.components import Components
 from campaigns.audience.people import People
+from campaigns.errors import AudienceError
+from campaigns.model import Audience
 
 PAIRS = st.lists(st.tuples(st.integers(0, 19), st.integers(0, 19)), max_size=30)
 
@@ -95,3 +99,20 @@ def test_two_identifiers_with_the_same_first_hash_are_still_two(monkeypatch: pyt
         [_, usernames, _] = met.shared()
 
         assert [row.tolist() for row in usernames.pairs(np.ones(len(usernames.rows), np.bool_))] == [[0], [3]]
+
+
+@pytest.mark.parametrize("run", [1, 1 << 16])
+def test_a_disk_that_is_full_is_an_error_that_tells_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: int
+) -> None:
+    monkeypatch.setattr(people, "TemporaryFile", partial(Path("/dev/full").open, "r+b", buffering=0))
+    monkeypatch.setattr(people, "_RUN", run)
+    (tmp_path / "people.csv").write_text("username\nann\n")
+
+    def read() -> None:
+        with KnownPeople() as known:
+            known.add_planned((Recipient(None, "bob", None, 0, 2),))
+            list(read_audience(Audience(csv=(str(tmp_path / "people.csv"),)), known=known))
+
+    with pytest.raises(AudienceError, match="No space left on device; make room or set TMPDIR"):
+        read()

@@ -56,7 +56,7 @@ class Gate:
     @property
     def is_open(self) -> bool:
         """Whether a call may begin at this moment."""
-        return not self._is_held and not self.is_late and self._closed_until() is None
+        return not self._is_held and not self.is_late and self.closed_until() is None
 
     @property
     def is_late(self) -> bool:
@@ -68,7 +68,7 @@ class Gate:
         announced: datetime | None = None
         while not self.is_open:
             self._changed.clear()
-            until = None if self._is_held or self.is_late else self._closed_until()
+            until = None if self._is_held or self.is_late else self.closed_until()
             if until and until != announced:
                 await self._on_closed(until)
             announced = until
@@ -81,7 +81,7 @@ class Gate:
         while not self.is_late:  # noqa: ASYNC110 – a clock sends no event
             await asyncio.sleep(self._seconds_until(self._deadline))
 
-    def _closed_until(self) -> datetime | None:
+    def closed_until(self) -> datetime | None:
         """When the window opens; None when it is open and stays so for a moment, or there is none."""
         if self._window is None:
             return None

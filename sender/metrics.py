@@ -18,7 +18,7 @@ from prometheus_client.exposition import choose_encoder
 from campaigns.model import Rate
 from sender.errors import InputError, LedgerError
 from sender.ledger import Ledger, open_ledger
-from sender.outcome import ChunkState, Outcome, Then
+from sender.outcome import ChunkState, Outcome, RunState, Then
 from sender.report import CHUNK_STATES, RECIPIENT_STATES, Report, make_report
 from sender.session import View
 
@@ -42,6 +42,7 @@ class Metrics:
         self._recipients = Gauge("inro_campaign_recipients", "Recipients of the run by state.", ["state"], **ours)
         self._chunks = Gauge("inro_campaign_chunks", "Chunks of the run by state.", ["state"], **ours)
         self._held = Gauge("inro_campaign_held", "1 from an operator's pause to the resume.", **ours)
+        self._outside = Gauge("inro_campaign_outside_window", "1 while the run waits for its window.", **ours)
         self._asked = Gauge("inro_campaign_rate_asked_calls_per_second", "The rate asked for.", **ours)
         self._used = Gauge("inro_campaign_rate_used_calls_per_second", "Calls begun in the last ten seconds.", **ours)
         self._calls = Counter("inro_campaign_calls", "Calls by their outcome.", ["outcome"], **ours)
@@ -98,6 +99,7 @@ class Metrics:
         for state in CHUNK_STATES:
             self._chunks.labels(state).set(report.chunks[state])
         self._held.set(run.held)
+        self._outside.set(run.state is RunState.SCHEDULED)
         self._asked.set(Rate.parse(run.rate_asked).per_second if run.rate_asked else 0.0)
         span = min(NOW_SECONDS, max(1.0, now - (run.session_started_at or 0.0)))
         self._used.set(len(await ledger.run_sends(run.id, now - span)) / span)

@@ -124,7 +124,7 @@ async def _fill(order: Order, draft: Run, ledger: Ledger) -> Plan:
         while batch := await asyncio.to_thread(_take, chunks):
             await ledger.add_chunks(draft.id, planned, batch)
             planned += sum(len(chunk.recipients) for chunk in batch)
-        for rows in ties.all():
+        for rows in ties.all() if planned else ():
             await ledger.add_ties(draft.id, rows)
     give_back()
     return Plan(

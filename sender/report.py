@@ -75,6 +75,11 @@ class Ended:
     report: Report
     signal: int | None = None
 
+    @property
+    def is_at_limit(self) -> bool:
+        """Whether nothing but its --limit ended it before all was sent."""
+        return self.report.state is RunState.INTERRUPTED and self.signal is None
+
 
 def make_report(run: Run, totals: Totals, *, now: float) -> Report:
     """The report of a run with these totals; `now` counts the seconds of a session that is under way."""
@@ -146,11 +151,18 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02} min"
 
 
-def nothing_left(report: Report) -> str:
-    """What a `send` says that has nothing to do."""
-    if report.recipients["pending"]:
-        return "The first recipients of this run are done; the same command without --limit goes on."
+def nothing_left(report: Report, limit: int | None) -> str:
+    """What a `send` says that has nothing to do; `limit` is its --limit."""
+    if report.recipients["pending"] and limit:
+        return limit_reached(report, limit)
     return f"Nothing is left to send: the run {report.run} is done."
+
+
+def limit_reached(report: Report, limit: int) -> str:
+    """What a `send --limit` says that ends there, with others pending."""
+    first = "first recipient is" if limit == 1 else f"first {limit:,} recipients are"
+    pending = f"{report.recipients['pending']:,} pending"
+    return f"The plan's {first} done, with {pending}: the same command without --limit goes on."
 
 
 def stranded_notice(recipients: int) -> str:

@@ -25,7 +25,7 @@ from sender.options import Options
 from sender.outcome import ChunkState, RunState
 from sender.pool import Pool
 from sender.ports import Messenger, Watcher
-from sender.report import Ended, Report, make_report, nothing_left, stranded_notice
+from sender.report import Ended, Report, limit_reached, make_report, nothing_left, stranded_notice
 from sender.retry import Policy, Tally
 from sender.settings import Settings
 from sender.signals import Signals
@@ -81,11 +81,14 @@ class Session:
         until = await end_of_first(self.ledger, self.run.id, limit) if limit else None
         report = await self._report()
         if not report.recipients["sending"] and not await Backlog(self.ledger, self.run.id, until=until).rewind():
-            self.view.notice(nothing_left(report))
+            self.view.notice(nothing_left(report, limit))
             return Ended(report=await self._rest(report))
         await self._check_recipients_rate()
         await self._work(suppression, until)
-        return Ended(report=await self._finish(), signal=self.signals.received)
+        ended = Ended(report=await self._finish(), signal=self.signals.received)
+        if limit and ended.is_at_limit:
+            self.view.notice(limit_reached(ended.report, limit))
+        return ended
 
     async def _work(self, suppression: Suppression, until: Position | None) -> None:
         self.signals.has_begun = True
@@ -95,6 +98,7 @@ class Session:
             self.view.notice(stranded_notice(stranded))
         self.log.info(logs.RUN_STARTED, **report.recipients)
         self.view.begun(report)
+        self.timekeeper.tell_of_rehearsal()
         try:
             async with connect(
                 api_url=self.settings.api_url,

@@ -127,7 +127,7 @@ def _pending(report: Report, code: int, flag: str) -> str:
         return f"{pending} pending: {resume}, then the same command goes on."
     if code == 4:
         return f"See to the reason first; then the same command, with the same ledger, goes on with {pending}."
-    without = ", without --limit" if code == 0 else ""
+    without = ", without --limit" if code in (0, 3) else ""
     return f"{pending} pending: the same command{without}, with the same ledger, goes on."
 
 

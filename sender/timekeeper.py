@@ -1,4 +1,8 @@
-"""What the clock means for a run: it waits for its window, and what was not sent in time is cancelled."""
+"""What the clock means for a run: it waits for its window, and what was not sent in time is cancelled.
+
+A rehearsal keeps the deadline, after which the real thing is refused too, but not the window: it writes to nobody, and
+whoever looks on should not have to wait for the morning.
+"""
 
 import time
 from collections.abc import Callable
@@ -13,6 +17,7 @@ from sender import logs
 from sender.gate import Gate
 from sender.ledger import Ledger, Run
 from sender.outcome import Lever, RunState
+from sender.settings import SANDBOX_ORIGIN
 
 
 @dataclass
@@ -32,8 +37,19 @@ class Timekeeper:
 
     def __post_init__(self) -> None:
         self.gate = Gate(
-            self.campaign.window, self.campaign.deadline, on_closed=self._wait_for_window, on_opened=self._go_on
+            None if self._is_rehearsal else self.campaign.window,
+            self.campaign.deadline,
+            on_closed=self._wait_for_window,
+            on_opened=self._go_on,
         )
+
+    def tell_of_rehearsal(self) -> None:
+        """Says when the real thing could begin, if this is a rehearsal that goes ahead outside its window."""
+        opens = Gate(self.campaign.window).closed_until() if self._is_rehearsal else None
+        if opens:
+            self.on_notice(
+                f"A rehearsal does not wait for the window; begun now, the real thing waits until {self._shown(opens)}."
+            )
 
     async def cancel_if_late(self, missed: str = "") -> None:
         """Has the run cancelled if its deadline has passed, or for the reason that it was `missed`."""
@@ -65,6 +81,10 @@ class Timekeeper:
         window = self.campaign.window
         zone = window.timezone if window else "UTC"
         return f"{moment.astimezone(ZoneInfo(zone)):%a %Y-%m-%d %H:%M} {zone}"
+
+    @property
+    def _is_rehearsal(self) -> bool:
+        return self.run.origin == SANDBOX_ORIGIN
 
     @property
     def _deadline(self) -> str:

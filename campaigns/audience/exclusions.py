@@ -18,7 +18,7 @@ import numpy as np
 
 from campaigns.audience.block import Block
 from campaigns.audience.columns import find_exclusion_columns, wanted_headers
-from campaigns.audience.components import reached
+from campaigns.audience.components import Components
 from campaigns.audience.csvfile import open_csv
 from campaigns.audience.identifiers import MalformedIdentifier, readable, shown
 from campaigns.audience.people import People
@@ -67,9 +67,11 @@ def tied_keys(listed: Iterable[str], blocks: Iterable[Block]) -> set[str]:
             with explained_spooling():
                 people.add(block)
                 spool.add(block)
-        everybody = np.ones(len(people), np.bool_)
-        seeds = np.arange(len(people)) < len(keys)
-        tied = reached(seeds, (kind.pairs(everybody) for kind in people.shared()))[len(keys) :]
+        components = Components(len(people))
+        with explained_spooling():
+            for shared in people.shared():
+                components.tie(*shared.pairs(np.ones(len(shared.rows), np.bool_)))
+        tied = components.reached(slice(len(keys)))[len(keys) :]
         for rows, (is_tied,) in spool.beside(tied):
             keys.update(*map(Recipient.keys, compress(rows, is_tied)))
     return keys

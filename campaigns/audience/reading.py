@@ -7,7 +7,7 @@
 
 A row counts once, under the first that applies: invalid, filtered by `where`, excluded, duplicate, kept.
 Each file is read once, to its end, before the first recipient comes out; meanwhile the rows wait in temporary
-files, some 65 bytes each. Memory holds two numbers of 64 bits for each row while they are sifted, and little later.
+files, some 65 bytes each. Memory holds some 16 bytes for each row while they are sifted, and little later.
 A file with a header only is a reading of no rows; to refuse an empty audience is the caller's business.
 Several files are one list, read in the order they are named; each has its own header.
 """
@@ -130,7 +130,8 @@ class AudienceReading:
             people, before = known.people, len(known.people)
             people.add(listed)
             passes = self._take_in(sources, people, spool)
-            fates = sift(people, passes, planned=known.planned, known=before, listed=len(listed.lines))
+            with explained_spooling():
+                fates = sift(people, passes, planned=known.planned, known=before, listed=len(listed.lines))
         self._count(fates)
         return fates
 

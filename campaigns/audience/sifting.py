@@ -6,13 +6,17 @@ from typing import Self
 import numpy as np
 
 from campaigns.audience.block import Block
-from campaigns.audience.components import reached
+from campaigns.audience.components import Components
 from campaigns.audience.people import Mask, People
 from campaigns.audience.recipients import Recipient
+from campaigns.audience.spool import explained_spooling
 
 
 class KnownPeople:
-    """Those whom earlier runs have planned, and the rows that tied identifiers together then. A context."""
+    """Those whom earlier runs have planned, and the rows that tied identifiers together then. A context.
+
+    Taking somebody in raises AudienceError when the temporary files can't be written.
+    """
 
     def __init__(self) -> None:
         self.people = People()
@@ -26,12 +30,14 @@ class KnownPeople:
 
     def add_planned(self, recipients: tuple[Recipient, ...]) -> None:
         """Takes in recipients of an earlier run; all of them come before the first tie."""
-        self.people.add(Block.of(recipients))
+        with explained_spooling():
+            self.people.add(Block.of(recipients))
         self.planned = len(self.people)
 
     def add_ties(self, rows: tuple[Recipient, ...]) -> None:
         """Takes in rows that make one person of several identifiers."""
-        self.people.add(Block.of(rows))
+        with explained_spooling():
+            self.people.add(Block.of(rows))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,21 +69,23 @@ def sift(people: People, passes: Mask, *, planned: int, known: int, listed: int)
     """The fates of the last rows of `people`, one for each place of `passes`.
 
     Before them stand `known` rows of earlier runs, the first `planned` of which are recipients, then `listed` rows
-    of exclusion lists.
+    of exclusion lists. Raises OSError when the temporary files can't be written or read.
     """
-    shared = people.shared()
-    place, own = np.arange(len(people), dtype=np.uint32), known + listed
+    own = known + listed
     let_through = np.concatenate([np.zeros(own, np.bool_), passes])
-    again, excluded, is_known = np.zeros((3, len(people)), np.bool_)
-    for kind in shared:
-        again[kind.pairs(let_through)[1]] = True
+    again, excluded, is_known = np.zeros((3, len(passes)), np.bool_)
+    with_listed, with_known = (Components(len(people) if some else 0) for some in (listed, known))
+    for shared in people.shared():
+        rows = shared.rows
+        again[shared.pairs(let_through[rows])[1] - own] = True
+        if listed:
+            with_listed.tie(*shared.pairs(rows >= known))
+        if known:
+            with_known.tie(*shared.pairs((rows < known) | (rows >= own)))
     if listed:
-        among = place >= known
-        excluded = reached(among & (place < own), (kind.pairs(among) for kind in shared))
+        excluded = with_listed.reached(slice(known, own))[own:] & passes
     if known:
-        among = (place < known) | (place >= own)
-        is_known = reached(place < planned, (kind.pairs(among) for kind in shared))
-    again, excluded, is_known = again[own:], excluded[own:] & passes, is_known[own:]
+        is_known = with_known.reached(slice(planned))[own:]
     first = passes & ~again
     return Fates(
         filtered=~passes,

@@ -173,7 +173,7 @@ def _notes(campaign: Campaign) -> list[str]:
     if campaign.schedule:
         notes.append("The campaign has a schedule: `send_campaign` sends it now.")
     if campaign.window:
-        notes.append("The campaign has a window: outside of its hours nothing is sent, and the sender waits.")
+        notes.append("The campaign has a window: outside of its hours a sender waits, except in a sandbox.")
     if campaign.notify:
         notes.append(f"When the run ends, its numbers are posted to {campaign.notify.url}")
     return notes

@@ -1,15 +1,16 @@
 """What the page tells of a run, gathered from the ledger; its size does not grow with the audience."""
 
 import time
+from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from campaigns.audience.sources import display_name
-from sender.ledger import Bucket, Latency, Ledger, Reason, Run, Span
+from sender.ledger import Bucket, Command, Latency, Ledger, Reason, Run, Span
 from sender.look import existing_run, report_now
-from sender.outcome import ChunkState
+from sender.outcome import ChunkState, Lever, RunState
 from sender.page.timeline import Timeline, folded, make_timeline
 from sender.report import Report
 from sender.tables import ReportRow, report_rows
@@ -45,7 +46,7 @@ class Facts:
 
     created_at   when the run was planned
     began_at     when its first session began, None before that
-    ended_at     when its last one ended, None while it lasts
+    ended_at     when its last one ended, or it was cancelled after that; None while it lasts
     made_at      when this was gathered
     waits        times without calls after a 429
     """
@@ -71,7 +72,8 @@ async def gather_facts(path: Path, name: str | None, states: tuple[str, ...] = (
         report, sender = await report_now(path, ledger, run.name)
         is_sent = sender is not None
         sessions = [replace(one, is_open=one.is_open and is_sent) for one in await ledger.sessions(run.id)]
-        timeline = make_timeline(sessions, await ledger.commands(run.id), now=now)
+        commands = await ledger.commands(run.id)
+        timeline = make_timeline(sessions, commands, now=now)
         starts = [span.start for span in timeline.stretches]
         seconds = timeline.bucket_seconds
         buckets = await ledger.buckets(run.id, starts, seconds) if starts else []
@@ -81,7 +83,7 @@ async def gather_facts(path: Path, name: str | None, states: tuple[str, ...] = (
             origin=run.origin,
             created_at=run.created_at,
             began_at=starts[0] if starts else None,
-            ended_at=None if is_sent or not starts else run.ended_at or timeline.stretches[-1].end,
+            ended_at=None if is_sent else _ended_at(report, run, timeline, commands),
             made_at=now,
             timeline=timeline,
             buckets=tuple(folded(timeline, buckets)),
@@ -90,6 +92,13 @@ async def gather_facts(path: Path, name: str | None, states: tuple[str, ...] = (
             reasons=tuple(await ledger.reasons(run.id, MOST_REASONS)),
             listed=tuple([await _listed(ledger, run, report, state) for state in states or PROBLEMS]),
         )
+
+
+def _ended_at(report: Report, run: Run, timeline: Timeline, commands: Sequence[Command]) -> float | None:
+    moments = [run.ended_at, *(span.end for span in timeline.stretches[-1:])]
+    if report.state is RunState.CANCELLED:
+        moments += [each.obeyed_at for each in commands if each.lever is Lever.CANCEL]
+    return max((each for each in moments if each is not None), default=None)
 
 
 async def _listed(ledger: Ledger, run: Run, report: Report, state: str) -> Listed:

@@ -35,6 +35,7 @@ MOODS = {
 def render(facts: Facts) -> str:
     """The whole page."""
     report = facts.report
+    is_over = report.state in (RunState.COMPLETED, RunState.CANCELLED)
     charts = [make_chart(facts.timeline, facts.buckets, facts.waits, size) for size in (WIDE, NARROW) if facts.buckets]
     return (
         _environment()
@@ -45,6 +46,8 @@ def render(facts: Facts) -> str:
             charts=charts,
             style=Markup(_part("page.css")),  # noqa: S704 – this package's own file
             style_hash=_hash(_part("page.css")),
+            is_over=is_over,
+            was_for_nobody=is_over and not report.requests["sent"],
             is_rehearsal=facts.origin == SANDBOX_ORIGIN,
             states=[state for state in RECIPIENT_STATES if report.recipients[state]],
             audience=[

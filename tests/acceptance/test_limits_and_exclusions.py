@@ -14,6 +14,7 @@ from tests.acceptance.recorded import addressed, everybody, messages
 
 PEOPLE = [f"person{number:02}" for number in range(30)]
 TENS = "{rate: 1000/s, chunk_size: 10, workers: 1}"
+LIMIT_REACHED = "The plan's first 13 recipients are done, with 17 pending: the same command without --limit goes on."
 EXCLUDE = "  exclude: [optouts.csv]\n"
 # The second row of ann tells an address that no recipient of the plan carries.
 TIED = "username,email\nzoe,\nann,ann@example.com\nbob,\nann,ann.b@example.com\n"
@@ -45,12 +46,13 @@ def test_a_canary_goes_to_the_first_of_the_plan_and_the_same_command_without_a_l
     assert canary.code == 0
     assert canary.json["state"] == "interrupted"
     assert_reconciles(canary, planned=30, accepted=13, pending=17)
+    assert LIMIT_REACHED in canary.err
     assert everybody(sandbox) == PEOPLE[:13]
 
     same = campaign("send", file, "--yes", "--limit", "13", "--json")
     assert same.code == 0
     assert_reconciles(same, planned=30, accepted=13, pending=17)
-    assert "The first recipients of this run are done; the same command without --limit goes on." in same.err
+    assert LIMIT_REACHED in same.err
     assert len(messages(sandbox)) == 2
 
     more = campaign("send", file, "--limit", "14", "--json")
@@ -61,6 +63,7 @@ def test_a_canary_goes_to_the_first_of_the_plan_and_the_same_command_without_a_l
     assert rest.code == 0
     assert rest.json["state"] == "completed"
     assert_reconciles(rest, planned=30, accepted=30)
+    assert "--limit" not in rest.err
     assert everybody(sandbox) == PEOPLE
 
 
@@ -71,6 +74,7 @@ def test_a_limit_beyond_the_plan_limits_nothing(campaign: Command, sandbox: Sand
 
     assert ended.code == 0
     assert ended.json["state"] == "completed"
+    assert "--limit" not in ended.err
     assert_reconciles(ended, planned=30, accepted=30)
 
 

@@ -8,11 +8,17 @@ from sender.ledger import START, Attempt, Clock, Ledger, NewRun, Plan, Run, Stor
 NOW = 1_800_000_000.0
 
 
-def new_run(name: str = "spring", *, campaign: str = "spring", account: str = "default") -> NewRun:
+def new_run(
+    name: str = "spring",
+    *,
+    campaign: str = "spring",
+    account: str = "default",
+    origin: str = "https://api.example.com",
+) -> NewRun:
     return NewRun(
         name=name,
         campaign=campaign,
-        origin="https://api.example.com",
+        origin=origin,
         account=account,
         message_fingerprint="message",
         audience_spec="spec",

@@ -11,7 +11,7 @@ import pytest
 from campaigns.model import IdentifierKind, Rate
 from sender.ledger import Bucket, Ledger, Part, Rates, Reason, Run, Span, database, open_ledger
 from sender.ledger.rows import insert_chunk
-from sender.outcome import ChunkState, Outcome, RunState, Then
+from sender.outcome import ChunkState, Lever, Outcome, RunState, Then
 from sender.page.facts import MOST_ROWS, gather_facts
 from tests.integration.plans import NOW, claimed, new_run, pending, people, sealed_run
 
@@ -186,3 +186,12 @@ async def test_a_run_that_was_never_begun_has_facts_too(ledger: Ledger, path: Pa
 
     assert facts.report.run == "spring"
     assert (facts.began_at, facts.ended_at, facts.buckets, facts.latency.calls) == (None, None, (), 0)
+
+
+async def test_a_run_that_was_cancelled_before_it_began_ended_then(ledger: Ledger, path: Path) -> None:
+    run = await sealed_run(ledger, [3])
+    await ledger.obey(await ledger.give(run.id, Lever.CANCEL, "", "ann", NOW), NOW + 5)
+
+    facts = await gather_facts(path, None)
+
+    assert (facts.report.state, facts.began_at, facts.ended_at) == (RunState.CANCELLED, None, NOW + 5)

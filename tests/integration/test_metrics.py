@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -15,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from sender.errors import InputError
 from sender.ledger import Ledger, open_ledger
 from sender.metrics import Metered, Metrics, serving
-from sender.outcome import ChunkState, Outcome, Then
+from sender.outcome import ChunkState, Outcome, RunState, Then
 from sender.report import make_report
 from tests.integration.plans import claimed, pending, sealed_run
 
@@ -74,6 +75,12 @@ def samples(text: str) -> dict[str, float]:
     }
 
 
+def alerts() -> list[dict[str, Any]]:
+    """The example's alerting rules."""
+    groups = yaml.safe_load((DOCS / "examples/alerts.yml").read_text())["groups"]
+    return [rule for group in groups for rule in group["rules"]]
+
+
 async def test_what_is_served_is_what_the_session_did_and_the_ledger_knows(path: Path) -> None:
     async with a_session(path) as (_, url):
         found = samples(await scraped(url))
@@ -98,11 +105,7 @@ async def test_what_is_served_is_what_the_session_did_and_the_ledger_knows(path:
 async def test_what_the_documents_name_is_served(path: Path) -> None:
     async with a_session(path) as (_, url):
         served = {name.partition("{")[0] for name in samples(await scraped(url))}
-    rules = [
-        rule
-        for group in yaml.safe_load((DOCS / "examples/alerts.yml").read_text())["groups"]
-        for rule in group["rules"]
-    ]
+    rules = alerts()
     page = (DOCS / "metrics.md").read_text()
     documented = set(re.findall(r"^\| `(inro_campaign_\w+)", page, re.MULTILINE))
 
@@ -113,6 +116,18 @@ async def test_what_the_documents_name_is_served(path: Path) -> None:
     # And the page leaves none out.
     families = {re.sub("_(bucket|count|sum|created)$", "", name) for name in served if name.startswith("inro_")}
     assert {name for name in families if not {name, f"{name}_total"} & documented} == set()
+
+
+async def test_a_run_that_waits_for_its_window_is_not_stalled(path: Path) -> None:
+    async with a_session(path) as (ledger, url):
+        run = await ledger.find_run("spring")
+        assert run
+        for state, outside in ((RunState.SCHEDULED, 1), (RunState.RUNNING, 0)):
+            await ledger.mark(run.id, state, "")
+            assert samples(await scraped(url))["inro_campaign_outside_window"] == outside
+
+    [stalled] = [rule for rule in alerts() if rule["alert"] == "CampaignStalled"]
+    assert "and inro_campaign_outside_window == 0" in stalled["expr"]
 
 
 async def test_open_metrics_is_spoken_to_those_who_ask_for_it(path: Path) -> None:

@@ -155,9 +155,15 @@ def _by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def a_stage(
-    folder: Path, ledger: Ledger, monkeypatch: pytest.MonkeyPatch, api: Api, more: str, delivery: str
+    folder: Path,
+    ledger: Ledger,
+    monkeypatch: pytest.MonkeyPatch,
+    api: Api,
+    more: str,
+    delivery: str,
+    **binding: str,
 ) -> Stage:
-    await sealed_run(ledger, [1] * 20)
+    await sealed_run(ledger, [1] * 20, **binding)
     stage = Stage(load_campaign(write(folder, more, delivery=delivery), {}), ledger, api)
     api.on_call = stage.note
 
@@ -269,6 +275,40 @@ def test_a_deadline_in_a_closed_window_cancels_the_run_at_once(path: Path, monke
         assert moment() - (NINE + timedelta(minutes=5)) < timedelta(seconds=3)
         assert (stage.began, report.state) == ([], RunState.CANCELLED)
         assert report.recipients["cancelled"] == 20
+
+    tell(story, path)
+
+
+@pytest.mark.parametrize(
+    ("begins", "notices"),
+    [
+        (TEN_TO_NINE, []),
+        (
+            NINE + timedelta(minutes=1),
+            [
+                "A rehearsal does not wait for the window; "
+                "begun now, the real thing waits until Mon 2026-11-23 09:10 Europe/Paris."
+            ],
+        ),
+    ],
+    ids=["in its window", "outside it"],
+)
+@pytest.mark.usefixtures("_by_hand")
+def test_a_rehearsal_does_not_wait_for_its_window_and_keeps_its_deadline(
+    begins: datetime, notices: list[str], path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story(path: Path, ledger: Ledger) -> None:
+        more = BUT_TEN_MINUTES + "not_after: 2026-11-23 09:08\n"
+        stage = await a_stage(
+            path.parent, ledger, monkeypatch, Api(), more, "{rate: 1/min, workers: 1}", origin="sandbox"
+        )
+        await at(begins)
+        report = await stage.send()
+
+        assert stage.began[0] - begins < timedelta(seconds=1)
+        assert NINE < stage.began[-1] < NINE + timedelta(minutes=8)
+        assert stage.screen.notices[: len(notices)] == notices
+        assert report.reason == "cancelled by not_after, 2026-11-23 09:08"
 
     tell(story, path)
 

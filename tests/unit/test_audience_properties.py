@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -13,6 +14,8 @@ from hypothesis import strategies as st
 from campaigns.audience import Recipient, excluded_keys, listed_keys, read_audience, textfile
 from campaigns.audience.block import Block
 from campaigns.audience.exclusions import tied_keys
+from campaigns.audience.people import People
+from campaigns.audience.sifting import sift
 from campaigns.errors import AudienceError
 from campaigns.model import Audience
 
@@ -143,3 +146,46 @@ def test_who_is_kept_equals_the_naive_definition(
     assert reading.counts.excluded == sum(bool(set(r.keys()) & excluded) for r in numbered)
     assert listed_keys(audience) == listed
     assert excluded_keys(audience) == excluded
+
+
+@given(
+    planned=PEOPLE,
+    ties=PEOPLE,
+    listed=PEOPLE.map(lambda people: people[:2]),
+    rows=PEOPLE,
+    passes=st.lists(st.booleans(), min_size=25, max_size=25),
+    at_once=st.integers(1, 30),
+)
+@settings(deadline=None)
+def test_what_becomes_of_each_row_equals_the_naive_definition(
+    planned: list[Recipient],
+    ties: list[Recipient],
+    listed: list[Recipient],
+    rows: list[Recipient],
+    passes: list[bool],
+    at_once: int,
+) -> None:
+    keys = [set(row.keys()) for row in rows]
+    excluded = naive_closure(set().union(*(row.keys() for row in listed)), rows)
+    known = naive_closure(set().union(*(row.keys() for row in planned)), [*planned, *ties, *rows])
+
+    def fate(place: int) -> str:
+        if not passes[place]:
+            return "filtered"
+        if keys[place] & excluded:
+            return "excluded"
+        if any(earlier & keys[place] for earlier, through in zip(keys[:place], passes, strict=False) if through):
+            return "duplicates"
+        return "already_planned" if keys[place] & known else "kept"
+
+    with pytest.MonkeyPatch.context() as patch, People() as people:
+        patch.setattr("campaigns.audience.people._RUN", at_once)
+        patch.setattr("campaigns.audience.people._AT_ONCE", at_once)
+        for part in (planned, ties, listed, rows):
+            people.add(Block.of(part))
+        through = np.array(passes[: len(rows)], np.bool_)
+        fates = sift(people, through, planned=len(planned), known=len(planned) + len(ties), listed=len(listed))
+
+    masks = {name: getattr(fates, name) for name in ("filtered", "excluded", "duplicates", "already_planned", "kept")}
+    found = [[name for name, mask in masks.items() if mask[place]] for place in range(len(rows))]
+    assert found == [[fate(place)] for place in range(len(rows))]

@@ -363,9 +363,9 @@ def test_those_whom_the_api_did_not_name_are_counted() -> None:
     assert "Inrō's reply does not name the other 4." in text
 
 
-def test_a_run_that_was_only_planned_has_a_page() -> None:
-    facts = replace(
-        some_facts(a_report(RunState.INTERRUPTED, pending=40)),
+def without_calls(report: Report) -> Facts:
+    return replace(
+        some_facts(replace(report, requests=dict.fromkeys(report.requests, 0))),
         began_at=None,
         ended_at=None,
         timeline=make_timeline([], [], now=NOW),
@@ -375,9 +375,30 @@ def test_a_run_that_was_only_planned_has_a_page() -> None:
         listed=(Listed(state="unknown", total=0, rows=()), Listed(state="not_found", total=0, rows=())),
     )
 
-    elements = Elements(render(facts))
 
-    text = " ".join(elements.text.split())
+def test_a_run_that_was_only_planned_has_a_page() -> None:
+    page = render(without_calls(a_report(RunState.INTERRUPTED, pending=40)))
+
+    text = " ".join(Elements(page).text.split())
     assert "No call was made yet." in text
-    assert "not yet" in text
+    assert "<dt>Began</dt><dd>not yet</dd>" in page
     assert "Nobody is unknown or not found." in text
+
+
+@pytest.mark.parametrize(
+    ("state", "why"),
+    [
+        (RunState.CANCELLED, "the run was cancelled before its first call"),
+        (RunState.COMPLETED, "nobody was left to send to"),  # all of them opted out
+    ],
+)
+def test_a_run_that_ended_before_its_first_call_says_so_and_nothing_about_calls(state: RunState, why: str) -> None:
+    reasons = (Reason(state=ChunkState.CANCELLED, words="cancelled by ann", recipients=40, calls=0),)
+    facts = replace(without_calls(a_report(state, cancelled=40)), ended_at=NOW, reasons=reasons)
+
+    page = render(facts)
+    text = " ".join(Elements(page).text.split())
+    assert f"40 planned = 40 cancelled ✓ reconciles Nobody was written to: {why}." in text
+    assert "<dt>Began</dt><dd>never</dd>" in page
+    for odd in ("yet", "Accepted means", "Calls over time", "calls as they were answered"):
+        assert odd not in text

@@ -8,7 +8,16 @@ from hypothesis import strategies as st
 
 from sender.ledger import Plan, Run, Totals
 from sender.outcome import ChunkState, RunState
-from sender.report import CHUNK_STATES, RECIPIENT_STATES, exit_code, make_report, spelled
+from sender.report import (
+    CHUNK_STATES,
+    RECIPIENT_STATES,
+    Ended,
+    exit_code,
+    limit_reached,
+    make_report,
+    nothing_left,
+    spelled,
+)
 
 LEAVES = [state for state in ChunkState if state is not ChunkState.SPLIT]
 
@@ -160,6 +169,18 @@ def test_the_exit_code_says_how_a_send_ended(
     report = make_report(a_run(state), totals(**recipients), now=0.0)
 
     assert exit_code(report, **options) == code  # type: ignore[arg-type]  # a table of both options
+
+
+def test_a_send_that_came_to_its_limit_says_how_many_are_left_and_how_to_go_on() -> None:
+    report = make_report(a_run(RunState.INTERRUPTED), totals(accepted=1, pending=9), now=0.0)
+
+    said = "The plan's first recipient is done, with 9 pending: the same command without --limit goes on."
+    assert limit_reached(report, 1) == nothing_left(report, 1) == said
+    assert limit_reached(report, 1500).startswith("The plan's first 1,500 recipients are done, with 9 pending: ")
+    assert Ended(report=report).is_at_limit
+    assert not Ended(report=report, signal=2).is_at_limit
+    for state in (RunState.STOPPED, RunState.PAUSED, RunState.COMPLETED):
+        assert not Ended(report=replace(report, state=state)).is_at_limit
 
 
 def test_the_states_of_a_report_are_those_of_the_leaves() -> None:

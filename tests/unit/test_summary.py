@@ -122,6 +122,7 @@ def test_a_rehearsal_says_so_and_names_its_own_commands() -> None:
     [
         (a_report(accepted=2), 0, "spring completed. Nothing is left to do."),
         (a_report(RunState.INTERRUPTED, accepted=1, pending=2), 0, "2 recipients pending: the same command, without "),
+        (a_report(RunState.INTERRUPTED, rejected=1, pending=2), 3, "2 recipients pending: the same command, without "),
         (a_report(RunState.PAUSED, pending=2), 0, "`campaign resume spring`, then the same command goes on."),
         (
             a_report(RunState.STOPPED, reason="HTTP 401", pending=2),

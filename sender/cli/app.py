@@ -49,17 +49,27 @@ for module in (authoring, sending, scheduling, looking, levers, media, doctor, l
         campaign.add_command(command)
 
 
+def _occupy_closed_streams() -> None:
+    """A socket or a file must not get the number of a standard stream that was closed: uvloop aborts on that."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # which gets the lowest free number
+    sys.stdout = sys.stdout or os.fdopen(1, "w")
+    sys.stderr = sys.stderr or os.fdopen(2, "w")
+
+
 def main() -> NoReturn:
     """Runs the command and exits with one of the documented codes; only a bug shows a traceback."""
+    _occupy_closed_streams()
     stdout = sys.stdout
     gc.set_threshold(*GARBAGE_THRESHOLDS)
     for stream in (sys.stdout, sys.stderr):
-        if stream:  # closed streams are None
-            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # not every encoding has an ō
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # not every encoding has an ō
     try:
         code = campaign(standalone_mode=False) or 0
-        if sys.stdout:
-            sys.stdout.flush()
+        sys.stdout.flush()
     except BrokenPipeError:
         code = _nobody_reads()
     except SystemExit as error:
@@ -83,8 +93,7 @@ def main() -> NoReturn:
 def _flush_errors() -> None:
     # What can't be written to standard error would turn every exit code into 120.
     try:
-        if sys.stderr:
-            sys.stderr.flush()
+        sys.stderr.flush()
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 

@@ -136,7 +136,7 @@ async def _print_csv(ledger: Path, run: str | None, states: list[str]) -> None:
 
 
 def _refuse_terminal() -> None:
-    if sys.stdout and sys.stdout.isatty():
+    if sys.stdout.isatty():
         raise click.UsageError(
             "A page is of no use on a terminal: write it to a file, "
             "as in `campaign report RUN --format html > report.html`, and open that in a browser."

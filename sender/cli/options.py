@@ -25,11 +25,15 @@ def load(file: Path) -> "Campaign":
     return load_campaign(file, os.environ)
 
 
-def run_async(work: Coroutine[Any, Any, T]) -> T:
-    """What the coroutine returns, run in an event loop of its own."""
+def run_async(work: Coroutine[Any, Any, T], *, is_sending: bool = False) -> T:
+    """What the coroutine returns, run in an event loop of its own: uvloop's, a tenth faster, for one that sends."""
     import asyncio
 
-    return asyncio.run(work)
+    if not is_sending:
+        return asyncio.run(work)
+    import uvloop
+
+    return uvloop.run(work)
 
 
 def set_up_logs(*, is_quiet: bool | None = None) -> None:
@@ -50,6 +54,5 @@ def print_json(document: object, *, indent: int | None = 2) -> None:
 
     # Not orjson: the name of a file may hold bytes that are no UTF-8. They come out escaped.
     text = json.dumps(document, indent=indent, ensure_ascii=False)
-    if sys.stdout:  # a closed one is None
-        sys.stdout.buffer.write(f"{text}\n".encode("utf-8", "backslashreplace"))
-        sys.stdout.buffer.flush()
+    sys.stdout.buffer.write(f"{text}\n".encode("utf-8", "backslashreplace"))
+    sys.stdout.buffer.flush()

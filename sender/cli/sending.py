@@ -138,7 +138,8 @@ def send(
                 consented=consented,
                 may_vanish=ephemeral_ledger,
                 has_bar=has_bar,
-            )
+            ),
+            is_sending=True,
         )
     code = exit_code(ended.report, strict=strict, signal=ended.signal)
     _tell_github(ended.report, code, sandbox=sandbox)

@@ -38,7 +38,7 @@ class _Pipe(Console):
 
 def console() -> Console:
     """Standard output: in colour on a terminal only, never wrapped elsewhere, no markup from data."""
-    if sys.stdout and sys.stdout.isatty():  # a closed one is None
+    if sys.stdout.isatty():
         return _Pipe(highlight=False, markup=False, emoji=False, soft_wrap=True)
     # Not left to rich, to which FORCE_COLOR and TTY_COMPATIBLE make a terminal of a pipe.
     return _Pipe(highlight=False, markup=False, emoji=False, soft_wrap=True, width=PIPE_WIDTH, force_terminal=False)

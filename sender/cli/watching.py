@@ -67,8 +67,7 @@ def _screen(*, as_json: bool) -> Iterator[Callable[[Moment], None]]:
 def _while_read(shown: Callable[[Moment], None]) -> Callable[[Moment], None]:
     """The same, ended by a reader that has gone: where little is written, no write would tell."""
     pipe = select.poll()
-    if sys.stdout:
-        pipe.register(sys.stdout.fileno(), 0)  # errors alone, which a pipe without a reader has
+    pipe.register(sys.stdout.fileno(), 0)  # errors alone, which a pipe without a reader has
 
     def show(moment: Moment) -> None:
         if pipe.poll(0):

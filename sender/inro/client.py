@@ -6,7 +6,7 @@ methods, and POST is none (https://docs.aiohttp.org/en/stable/client_reference.h
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import ExitStack, asynccontextmanager
 from contextvars import ContextVar
 from importlib.metadata import version
@@ -35,16 +35,20 @@ class _Call:
     Whether its request may have begun to leave is told by the connector, never by an exception's class.
     """
 
-    def __init__(self) -> None:
+    __slots__ = ("_deadline", "_seconds", "began_at", "body", "headers", "status")
+
+    def __init__(self, deadline: asyncio.Timeout, seconds: float) -> None:
+        self._deadline = deadline
+        self._seconds = seconds
         self.began_at: float | None = None
-        self.on_begin: Callable[[], None] = lambda: None
         self.status: int | None = None
         self.headers: dict[str, str] = {}
-        self.body = bytearray()
+        self.body = b""
 
     def begin(self) -> None:
+        """From now on the request may have left, and its time runs."""
         self.began_at = asyncio.get_running_loop().time()
-        self.on_begin()
+        self._deadline.reschedule(self.began_at + self._seconds)
 
 
 _under_way: ContextVar[_Call] = ContextVar("call")
@@ -73,13 +77,13 @@ class InroClient:
 
     async def send(self, request: Request) -> Reply | NoReply:
         """What came of one `POST /messages`; it is written at most once."""
+        headers = {"Idempotency-Key": request.idempotency_key}
+        if request.file is None:
+            headers["Content-Type"] = "application/json"
+            return await self._call("POST", "/messages", self._timeout_seconds, data=request.body, headers=headers)
         with ExitStack() as files:
-            body = _form(request.form, request.file, files) if request.file else request.body
-            headers = {"Idempotency-Key": request.idempotency_key}
-            if not request.file:
-                headers["Content-Type"] = "application/json"
-            seconds = UPLOAD_SECONDS if request.file else self._timeout_seconds
-            return await self._call("POST", "/messages", seconds, data=body, headers=headers)
+            form = _form(request.form, request.file, files)
+            return await self._call("POST", "/messages", UPLOAD_SECONDS, data=form, headers=headers)
 
     async def upload(self, file: FilePart) -> Reply | NoReply:
         """What came of `POST /media_files` with the file, streamed from disk."""
@@ -91,12 +95,12 @@ class InroClient:
         return await self._call("GET", path, LOOK_UP_SECONDS, params=params or {})
 
     async def _call(self, method: str, path: str, seconds: float, **options: Any) -> Reply | NoReply:
-        call, loop = _Call(), asyncio.get_running_loop()
+        deadline = asyncio.timeout(None)  # to connect has a limit of its own
+        call, loop = _Call(deadline, seconds), asyncio.get_running_loop()
         _under_way.set(call)
         started, failure = loop.time(), ""
         try:
-            async with asyncio.timeout(None) as deadline:  # to connect has a limit of its own
-                call.on_begin = lambda: deadline.reschedule(loop.time() + seconds)
+            async with deadline:
                 await self._exchange(method, path, call, options)
         except Exception as error:  # whatever it is, the request may have left, and that is what counts
             failure = _explain(error, seconds if call.began_at else CONNECT_SECONDS)

@@ -85,6 +85,15 @@ def test_a_closed_standard_input_is_no_matter_to_who_does_not_read_it(
     assert in_shell(campaign, "<&-", *arguments).code == 0
 
 
+def test_with_every_standard_stream_closed_a_campaign_is_sent_all_the_same(
+    campaign: Command, tmp_path: Path, sandbox: Sandbox
+) -> None:
+    write_campaign(tmp_path)
+
+    assert in_shell(campaign, "<&- >&- 2>&-", "send", "spring.yaml", "--yes").code == 0
+    assert addresses(sandbox) == ["ann", "bob"]
+
+
 @pytest.mark.parametrize(
     "environ",
     [{"CAMPAIGN_LEDGER": "~no-such-user/l.db"}, {"INRO_API_TOKEN": "", "INRO_API_TOKEN_FILE": "~no-such-user/t"}],

@@ -1,7 +1,6 @@
 """Memory that was needed for a while goes back to the system."""
 
 import ctypes
-import gc
 from contextlib import suppress
 
 
@@ -10,6 +9,5 @@ def give_back() -> None:
 
     glibc keeps freed memory for later; elsewhere nothing happens.
     """
-    gc.collect()
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)

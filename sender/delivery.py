@@ -15,6 +15,8 @@ from sender.outcome import ChunkState, Outcome
 from sender.ports import Messenger, Watcher
 from sender.throttle import Permit, Throttle
 
+TIMER_SECONDS = 0.001  # uvloop's timers may wake so much early, and to sleep again takes as much as a call
+
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
@@ -50,9 +52,7 @@ class Delivery:
         claimed = await self.ledger.claim(parcel.chunk, time.time)
         if isinstance(claimed, Attempt):
             self.throttle.let_others_first(claimed.courtesy_seconds)
-            seconds = max(permit.moment - time.monotonic(), claimed.sent_at - time.time())
-            if seconds > 0:
-                await asyncio.sleep(seconds)
+            await _sleep_until(permit.moment, claimed.sent_at)
             return claimed
         self.throttle.give_back(permit)
         if claimed:
@@ -65,7 +65,7 @@ class Delivery:
         """Makes the call; says in the log what became of it."""
         chunk = parcel.chunk
         log = self.log.bind(chunk=chunk.id, attempt=attempt.number, recipients=chunk.size)
-        log.debug(logs.CHUNK_SENDING)
+        log.info(logs.CHUNK_SENDING)
         outcome = await self.messenger.send(chunk, parcel.request)
         await self.throttle.answered(permit, outcome)
         parts = parts_of_refused(chunk, outcome) if outcome.chunk is ChunkState.REJECTED else ()
@@ -80,3 +80,9 @@ class Delivery:
         else:
             await self.ledger.settle(attempt, outcome, time.time())
         self.watcher.settled(decided(chunk, outcome, parts), outcome)
+
+
+async def _sleep_until(moment: float, sent_at: float) -> None:
+    """Until both have come: a moment of the monotonic clock, and one of the wall's."""
+    while (seconds := max(moment - time.monotonic(), sent_at - time.time())) > 0:  # noqa: ASYNC110  # no event tells
+        await asyncio.sleep(seconds + TIMER_SECONDS)

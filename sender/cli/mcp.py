@@ -47,10 +47,13 @@ def mcp(roots: tuple[Path, ...], port: int | None, max_recipients: int, sandbox:
     campaign mcp --root campaigns/ --sandbox
     campaign mcp --root campaigns/ --http 8765 --max-recipients 500
     """
+    from sender.errors import InputError
     from sender.mcp.roots import Roots
     from sender.settings import mcp_token
 
     _check_installed()
+    if port is None and sys.stdin is None:
+        raise InputError("standard input is closed, over which a client speaks: use --http, or leave it open")
     set_up_logs()
     token = mcp_token(os.environ) if port is not None else None
     run_async(_serve(Roots.of(roots), port, token, max_recipients, sandbox=sandbox))

@@ -6,6 +6,7 @@ methods, and POST is none (https://docs.aiohttp.org/en/stable/client_reference.h
 
 import asyncio
 import ssl
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import ExitStack, asynccontextmanager
 from contextvars import ContextVar
@@ -32,23 +33,26 @@ SECRET_LENGTH = 12
 class _Call:
     """What is known of a call at any moment, whatever ends it.
 
-    Whether its request may have begun to leave is told by the connector, never by an exception's class.
+    Whether its request may have begun to leave is told by the connector, never by an exception's class. A call of
+    which the connector was not asked at all may have left: nobody knows.
     """
 
-    __slots__ = ("_deadline", "_seconds", "began_at", "body", "headers", "status")
+    __slots__ = ("_deadline", "_seconds", "body", "headers", "is_connecting", "started_at", "status")
 
     def __init__(self, deadline: asyncio.Timeout, seconds: float) -> None:
         self._deadline = deadline
         self._seconds = seconds
-        self.began_at: float | None = None
+        self.is_connecting = False
+        self.started_at = time.monotonic()
         self.status: int | None = None
         self.headers: dict[str, str] = {}
         self.body = b""
 
     def begin(self) -> None:
         """From now on the request may have left, and its time runs."""
-        self.began_at = asyncio.get_running_loop().time()
-        self._deadline.reschedule(self.began_at + self._seconds)
+        self.is_connecting = False
+        self.started_at = time.monotonic()
+        self._deadline.reschedule(asyncio.get_running_loop().time() + self._seconds)
 
 
 _under_way: ContextVar[_Call] = ContextVar("call")
@@ -61,8 +65,10 @@ class _Connector(aiohttp.TCPConnector):
     """
 
     async def connect(self, *arguments: Any, **options: Any) -> Connection:
+        call = _under_way.get()
+        call.is_connecting = True
         connection = await super().connect(*arguments, **options)
-        _under_way.get().begin()
+        call.begin()
         return connection
 
 
@@ -95,18 +101,17 @@ class InroClient:
         return await self._call("GET", path, LOOK_UP_SECONDS, params=params or {})
 
     async def _call(self, method: str, path: str, seconds: float, **options: Any) -> Reply | NoReply:
-        deadline = asyncio.timeout(None)  # to connect has a limit of its own
-        call, loop = _Call(deadline, seconds), asyncio.get_running_loop()
+        deadline = asyncio.timeout(CONNECT_SECONDS + seconds)  # the connector has its own part of that
+        call, failure, began = _Call(deadline, seconds), "", True
         _under_way.set(call)
-        started, failure = loop.time(), ""
         try:
             async with deadline:
                 await self._exchange(method, path, call, options)
         except Exception as error:  # whatever it is, the request may have left, and that is what counts
-            failure = _explain(error, seconds if call.began_at else CONNECT_SECONDS)
-        elapsed = loop.time() - (call.began_at or started)
+            began = not call.is_connecting and not isinstance(error, aiohttp.InvalidURL)  # a proxy's, before anything
+            failure = _explain(error, seconds if began else CONNECT_SECONDS)
+        elapsed = time.monotonic() - call.started_at
         if call.status is None:
-            began = call.began_at is not None
             return NoReply(began=began, reason=without_token(failure, self._token), seconds=elapsed)
         headers = {name: without_token(value, self._token) for name, value in call.headers.items()}
         body = without_token(call.body.decode("latin-1"), self._token).encode("latin-1")

@@ -12,7 +12,10 @@ Its weakness: it goes by the machine's clock. One that is set back holds calls u
 frees places too early by as much; each sender's own window, on the monotonic clock, stands before it.
 """
 
+from bisect import bisect_right
+from collections import deque
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,6 +30,7 @@ CATCH_UP_SECONDS = 0.12  # of the even pace: a sender's own 0.1 s, and the way f
 LEAD_SECONDS = 0.05  # a claim is made so much ahead at most: the commit takes its time, and the call waits for the rest
 COURTESY_SECONDS = 0.05
 ASK_AGAIN_SECONDS = 60.0  # others may have ended, or ask for another rate
+RECENT_ENDS = 1024  # are known without a look into the ledger: the windows of most rates hold no more
 
 _LEASES = """
     select run_id, name, held or state = 'scheduled', calls, period_seconds, recipients, recipients_period_seconds
@@ -99,7 +103,7 @@ class Account:
         ((self._paused_until, sent_at, slot_at, *under_way),) = fetch(self._connection, _STATE, self.id)
         self._last_sent_at, self._last_slot_at = sent_at or 0.0, slot_at or 0.0
         self._under_way: list[int] = under_way
-        self._last_end = last_end(self._connection, self.id)
+        self._ends = deque([last_end(self._connection, self.id)], maxlen=RECENT_ENDS)
 
     @property
     def is_shared(self) -> bool:
@@ -133,8 +137,8 @@ class Account:
         """A call to so many ends now; what is to be noted of that."""
         self._under_way[0] -= 1
         self._under_way[1] -= recipients
-        self._last_end = self._last_end.after(recipients, now)
-        return self._last_end
+        self._ends.append(self._ends[-1].after(recipients, now))
+        return self._ends[-1]
 
     def _terms_of(self, run_id: int, now: float) -> _Terms | None:
         if run_id not in self._terms:
@@ -157,13 +161,12 @@ class Account:
     def _wait_seconds(self, bound: _Bound, new: tuple[int, int], now: float) -> float:
         """Until a window has room for all that is under way, the new call included; a period when a call must end."""
         column, since = bound.column, now - bound.period_seconds
-        held = self._under_way[column] + new[column] + self._last_end.totals[column] - bound.count
+        held = self._under_way[column] + new[column] + self._ends[-1].totals[column] - bound.count
         # What had ended before the window only grows, so an earlier reading may say no in vain, but never yes.
         if held <= self._before.get(bound, 0):
             return 0.0
-        oldest = fetch(self._connection, _OLDEST, self.id, since)
-        self._before[bound] = before = oldest[0][column] if oldest else self._last_end.totals[column]
-        if held <= before:
+        self._before[bound] = self._ended_until(since)[column]
+        if held <= self._before[bound]:
             return 0.0
         freed = f"""
             select ended_at from attempt where account_id = ? and ended_at > ? and {_TOTALS[column]} >= ?
@@ -171,6 +174,13 @@ class Account:
         """
         found = fetch(self._connection, freed, self.id, since, held)
         return float(found[0][0] - since) if found else bound.period_seconds
+
+    def _ended_until(self, moment: float) -> tuple[int, int]:
+        """The calls and recipients whose end is not after that."""
+        if self._ends[0].at <= moment:
+            return self._ends[bisect_right(self._ends, moment, key=attrgetter("at")) - 1].totals
+        oldest = fetch(self._connection, _OLDEST, self.id, moment)
+        return oldest[0] if oldest else self._ends[-1].totals
 
 
 class Accounts:

@@ -5,10 +5,12 @@ import re
 import time
 from importlib import resources
 from pathlib import Path
+from typing import Any, cast
 
 import apsw
 
 from sender.errors import LedgerError
+from sender.ledger.packing import repacked
 
 BUSY_MILLISECONDS = 15_000
 NETWORK_FILE_SYSTEMS = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "lustre", "glusterfs"})
@@ -71,6 +73,7 @@ def _migrate(connection: apsw.Connection, path: Path) -> None:
             )
         if version == 0 and connection.execute("select 1 from sqlite_schema").fetchone():
             raise LedgerError(f"{path} is the database of another program: CAMPAIGN_LEDGER names another place")
+        connection.create_scalar_function("repacked", cast("Any", repacked), 1)
         for number, sql in known:
             if number > version:
                 connection.execute(sql)

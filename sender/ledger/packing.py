@@ -13,6 +13,7 @@ import orjson
 import zstandard
 
 from campaigns.audience import Recipient
+from sender.errors import LedgerError
 
 _LEVEL = 3  # a seventh of the time of zlib's usual level, and smaller
 _NOBODY = b"null"  # a column in which nobody has anything
@@ -45,6 +46,15 @@ def unpack(packed: bytes) -> tuple[Recipient, ...]:
 def unpack_column(packed: bytes, place: int) -> bytes:
     """One field of all recipients as a JSON list; `null` when nobody has it."""
     return _local.decompressor.decompress(packed).split(b"\n", place + 1)[place]
+
+
+def repacked(packed: bytes) -> bytes:
+    """What schema 5 had packed, as `pack` does it now. Raises LedgerError when it is older than that."""
+    try:
+        columns = orjson.loads(_local.decompressor.decompress(packed))
+    except zstandard.ZstdError as error:
+        raise LedgerError("this ledger is of a version before 0.1, which alone can go on with it") from error
+    return zstandard.compress(b"\n".join(map(_line, columns)), _LEVEL)
 
 
 def _line(column: Sequence[Any]) -> bytes:

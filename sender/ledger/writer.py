@@ -1,8 +1,9 @@
 """One SQLite connection, whose work is committed in groups.
 
 Jobs that wait while a commit is under way share the next one: with many workers that is one `fsync` for many chunks,
-and a job's future resolves only once its commit is on the disk. When one of them fails, each is done once more in a
-transaction of its own, so that it takes no other with it.
+and a job's future resolves only once its commit is on the disk. When a job fails, each of its group is done once more
+in a transaction of its own, so that it takes no other with it. When the ledger fails, whatever waits fails with it:
+what was asked for before anybody could know of that must not be done afterwards.
 
 What may take long is done in a thread: every commit, and every job but the brief ones. Those stay in the loop's own,
 since two threads that both have work hand Python's lock to and fro: with 16 workers that took a third of all time.
@@ -41,12 +42,24 @@ class _Job:
 
 _Done = tuple["asyncio.Future[Any]", Any, BaseException | None]
 
+# Not of a job, but of the ledger.
+_FAULTS = (
+    LedgerError,
+    apsw.BusyError,
+    apsw.CantOpenError,
+    apsw.CorruptError,
+    apsw.FullError,
+    apsw.IOError,
+    apsw.NotADBError,
+    apsw.ReadOnlyError,
+)
+
 
 class Writer:
     """The connection and its thread. `run` may be awaited from any coroutine of the event loop that started it.
 
-    accounts    what is told of each transaction's beginning, and of those that come to nothing
-    on_commit   called in the thread when one that wrote is on the disk, with the seconds that it took
+    accounts    what is told of each transaction's beginning, and forgets when one is rolled back
+    on_commit   called in the thread when one that wrote is on the disk, with its seconds, those for its lock included
     """
 
     def __init__(
@@ -63,6 +76,8 @@ class Writer:
         self._inode: int | None = None
         self._waiting: deque[_Job] = deque()
         self._is_busy = False
+        self._began_at = 0.0
+        self._fault: BaseException | None = None
         self._tasks: queue.SimpleQueue[Callable[[], list[_Done]] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="ledger", daemon=True)
 
@@ -73,7 +88,11 @@ class Writer:
         self._is_busy = True
         self._tasks.put(lambda: [(opened, None, self._open())])
         self._thread.start()
-        await opened
+        try:
+            await opened
+        except BaseException:
+            self._tasks.put(None)
+            raise
 
     async def run(self, work: Callable[[apsw.Connection], T], *, writes: bool = True, is_brief: bool = False) -> T:
         """What `work` returns, once it is durable. Raises LedgerError when the ledger can't do it.
@@ -91,6 +110,7 @@ class Writer:
         """Ends the thread after the jobs that are already queued."""
         with suppress(LedgerError):
             await self.run(lambda _: None, writes=False)
+        self._tasks.put(self._shut)
         self._tasks.put(None)
         await asyncio.to_thread(self._thread.join)
 
@@ -101,6 +121,7 @@ class Writer:
         self._is_busy = bool(jobs)
         if not jobs:
             return
+        self._began_at = time.perf_counter()
         done = self._briefly(jobs) if jobs[0].is_brief else None
         self._tasks.put(partial(self._do, jobs) if done is None else partial(self._commit, done, is_written=True))
 
@@ -133,6 +154,11 @@ class Writer:
                 future.set_result(result)
             else:
                 future.set_exception(failure)
+        fault, self._fault = self._fault, None
+        while fault and self._waiting:
+            future = self._waiting.popleft().future
+            if not future.done():
+                future.set_exception(fault)
         self._next()
 
     # In the ledger's thread
@@ -142,7 +168,6 @@ class Writer:
             done = task()
             with suppress(RuntimeError):  # the loop is closed: nobody waits any more
                 self._loop.call_soon_threadsafe(self._finish, done)
-        self._connection.close()
 
     def _open(self) -> BaseException | None:
         try:
@@ -151,25 +176,31 @@ class Writer:
             return self._translate(error)
         return None
 
+    def _shut(self) -> list[_Done]:
+        self._connection.close()
+        return []
+
     def _do(self, jobs: list[_Job]) -> list[_Done]:
         """What each job returns or raises, all of them in one transaction if that is possible."""
         try:
             done = self._begun(jobs)
         except BaseException as error:
-            if len(jobs) > 1 and not isinstance(error, apsw.BusyError):
+            if len(jobs) > 1 and not isinstance(error, _FAULTS):
                 return [one for job in jobs for one in self._do([job])]
-            return [(job.future, None, self._translate(error)) for job in jobs]
+            failure = self._translate(error)
+            self._fault = failure if isinstance(error, _FAULTS) else None
+            return [(job.future, None, failure) for job in jobs]
         return self._commit(done, is_written=any(job.writes for job in jobs))
 
     def _commit(self, done: list[_Done], *, is_written: bool) -> list[_Done]:
-        began_at = time.perf_counter()
         try:
             self._connection.execute("commit")
         except BaseException as error:
             self._roll_back()
-            return [(future, None, self._translate(error)) for future, *_ in done]
+            self._fault = self._translate(error)
+            return [(future, None, self._fault) for future, *_ in done]
         if self._on_commit and is_written:
-            self._on_commit(time.perf_counter() - began_at)
+            self._on_commit(time.perf_counter() - self._began_at)
         return done
 
     # In either, never in both at once
@@ -180,7 +211,9 @@ class Writer:
         self._connection.execute("begin immediate" if any(job.writes for job in jobs) else "begin")
         try:
             self._accounts.begun(self._connection)
-            return [(job.future, job.work(self._connection), None) for job in jobs]
+            # Whoever waited for the lock may have given up meanwhile.
+            wanted = [job for job in jobs if not job.future.cancelled()]
+            return [(job.future, job.work(self._connection), None) for job in wanted]
         except BaseException:
             self._roll_back()
             raise

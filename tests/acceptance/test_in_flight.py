@@ -18,7 +18,7 @@ def begun(folder: Path, sandbox: Sandbox, faults: dict[str, Any]) -> tuple[Comma
     (folder / "optouts.csv").write_text("username\n", "utf-8")
     file = write_campaign(folder, PEOPLE, audience="  exclude: optouts.csv\n")
     campaign = pointed_at(sandbox, folder)
-    running = campaign.start("send", file, "--yes", "--json", environ={"CAMPAIGN_LOG_LEVEL": "debug"})
+    running = campaign.start("send", file, "--yes", "--json")
     running.wait_for(lambda: "chunk.sending" in running.err)
     return campaign, file, running
 

@@ -94,6 +94,15 @@ def test_with_every_standard_stream_closed_a_campaign_is_sent_all_the_same(
     assert addresses(sandbox) == ["ann", "bob"]
 
 
+@pytest.mark.parametrize("arguments", [("runs", "--json"), ("status",), ("plan", "spring.yaml")])
+def test_a_closed_standard_output_is_no_bug(campaign: Command, tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    campaign("send", write_campaign(tmp_path), "--yes")
+
+    ended = in_shell(campaign, ">&-", *arguments)
+
+    assert (ended.code, ended.err) == (0, "")
+
+
 @pytest.mark.parametrize(
     "environ",
     [{"CAMPAIGN_LEDGER": "~no-such-user/l.db"}, {"INRO_API_TOKEN": "", "INRO_API_TOKEN_FILE": "~no-such-user/t"}],

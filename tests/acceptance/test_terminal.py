@@ -141,6 +141,7 @@ def test_where_no_terminal_is_there_is_no_bar_and_no_colour(
     assert [event["event"] for event in ended.events] == [
         "plan.built",
         "run.started",
+        "chunk.sending",
         "chunk.accepted",
         "run.finished",
     ]

@@ -71,7 +71,7 @@ def _plan(folder: Path, rows: int, api: str) -> Used:
 def _planned(folder: Path, rows: int, api: str) -> int:
     done = subprocess.run(
         [CAMPAIGN, "status", "--json"],
-        env=environ(folder, api, ledger=f"ledger{rows}.db") | {"CAMPAIGN_LOG_LEVEL": "debug"},
+        env=environ(folder, api, ledger=f"ledger{rows}.db"),
         capture_output=True,
         check=True,
     )
@@ -83,7 +83,7 @@ def _send(folder: Path, rows: int, api: str) -> tuple[float, float]:
     began = time.monotonic()
     process = subprocess.Popen(
         [CAMPAIGN, "send", str(folder / f"{rows}.yaml"), "--yes"],
-        env=environ(folder, api, ledger=f"ledger{rows}.db") | {"CAMPAIGN_LOG_LEVEL": "debug"},
+        env=environ(folder, api, ledger=f"ledger{rows}.db"),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
     )

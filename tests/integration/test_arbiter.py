@@ -445,6 +445,7 @@ def test_a_ledger_from_before_counts_the_calls_that_it_knows(tmp_path: Path) -> 
         """
     )
     insert_chunk(old, 1, None, IdentifierKind.USERNAME, Part(recipients=people(0, 1), first=0))
+    old.execute("delete from chunk_recipients")
     for seconds_ago, seconds in ((90, 1), (50, 5), (30, None), (20, 1)):
         values = (NOW - seconds_ago, seconds)
         old.execute("insert into attempt values (null, 1, 1, 1, 1, ?, ?, 202, 'accepted', '')", values)

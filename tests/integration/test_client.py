@@ -73,6 +73,25 @@ async def test_a_tls_handshake_that_hangs_was_not_reached(monkeypatch: pytest.Mo
 # After it began
 
 
+async def test_a_call_whose_connection_nobody_told_of_may_have_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As with another aiohttp that came to its connections in another way."""
+    monkeypatch.setattr(client_module._Connector, "connect", aiohttp.TCPConnector.connect)
+    monkeypatch.setattr(client_module, "CONNECT_SECONDS", 0.1)
+
+    async def hang(connection: Connection) -> None:
+        await connection.request()
+        await connection.reader.read()
+
+    async def close(connection: Connection) -> None:
+        await connection.request()
+
+    for handler in (hang, close):
+        answer = await sent_to(handler, timeout_seconds=0.1)
+
+        assert isinstance(answer, NoReply)
+        assert answer.began
+
+
 async def test_a_server_that_does_not_read_a_file_is_given_up_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

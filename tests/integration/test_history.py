@@ -70,6 +70,7 @@ async def test_what_was_sent_before_sessions_were_noted_is_one(path: Path) -> No
                 (run_id, name),
             )
         insert_chunk(old, 1, None, IdentifierKind.USERNAME, Part(recipients=people(0, 1), first=0))
+        old.execute("delete from chunk_recipients")
         for at in (1, 7):
             values = (NOW + at, 0.5)
             old.execute("insert into attempt values (null, 1, 1, 1, 1, ?, ?, 202, 'accepted', '')", values)

@@ -15,12 +15,14 @@ from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 import apsw
+import orjson
 import pytest
+import zstandard
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from campaigns.audience import SourceStamp
+from campaigns.audience import Recipient, SourceStamp
 from campaigns.model import IdentifierKind
 from campaigns.plan import Chunk
 from sender.errors import LedgerError
@@ -112,6 +114,51 @@ async def test_a_sealed_plan_is_neither_discarded_nor_planned_again(ledger: Ledg
 
     assert await ledger.find_run("spring") == run
     assert [chunk.size for chunk in await pending(ledger, run)] == [3]
+
+
+async def test_recipients_that_an_earlier_version_packed_come_back(path: Path) -> None:
+    both = (Recipient(7, "ann", None, 0, 2), Recipient(None, "bob", "bob@x.io", 0, 5))
+    async with open_ledger(path) as ledger:
+        draft = await ledger.begin_plan(new_run())
+        await ledger.add_chunks(draft.id, 0, [Chunk(IdentifierKind.USERNAME, both)])
+        await ledger.add_ties(draft.id, both)
+        await ledger.seal(draft.id, plan_of(2))
+    earlier = zstandard.compress(orjson.dumps([[7, None], ["ann", "bob"], [None, "bob@x.io"], [0, 0], [2, 3]]))
+    with apsw.Connection(str(path)) as old:
+        old.execute("update chunk_recipients set packed = ?", (earlier,))
+        old.execute("update tie set packed = ?", (earlier,))
+        old.pragma("user_version", 5)
+
+    async with open_ledger(path) as ledger:
+        [chunk] = await pending(ledger, draft)
+
+        assert chunk.recipients == both
+        assert [row async for row in ledger.ties(draft.id)] == list(both)
+
+
+async def test_a_ledger_that_can_not_be_opened_leaves_no_thread_behind(tmp_path: Path) -> None:
+    before = set(threading.enumerate())
+
+    with pytest.raises(LedgerError):
+        async with open_ledger(tmp_path):
+            pass
+
+    for thread in set(threading.enumerate()) - before:
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+async def test_a_ledger_whose_recipients_can_not_be_read_is_refused_in_a_sentence(path: Path) -> None:
+    async with open_ledger(path) as ledger:
+        draft = await ledger.begin_plan(new_run())
+        await ledger.add_ties(draft.id, people(0, 1))
+    with apsw.Connection(str(path)) as old:
+        old.execute("update tie set packed = x'789c'")
+        old.pragma("user_version", 5)
+
+    with pytest.raises(LedgerError, match=r"before 0\.1"):
+        async with open_ledger(path):
+            pass
 
 
 async def test_a_chunk_by_usernames_takes_in_nobody_who_has_none(ledger: Ledger) -> None:

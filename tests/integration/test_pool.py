@@ -1,6 +1,7 @@
 """The workers on a real ledger, with an API made by hand: what is claimed, when, and what follows from each outcome."""
 
 import asyncio
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from sender.gate import Gate
 from sender.inro.wire import Request
 from sender.ledger import Attempt, Clock, Later, Ledger, Part, Rates, Run, StoredChunk, open_ledger
 from sender.ledger.lock import run_lock
+from sender.ledger.sqlite import SqliteLedger
 from sender.ledger.writer import Writer
 from sender.outcome import ChunkState, Outcome, RunState, Then
 from sender.pool import Pool
@@ -564,6 +566,39 @@ async def test_a_ledger_that_can_not_record_cancels_every_call(path: Path, ledge
     assert list(desk.states().values()) == ["sending"] * 3 + ["pending"] * 6
     assert await ledger.end_session(desk.run.id, RunState.STOPPED, "", NOW) == 3
     assert list(desk.states().values()) == ["unknown"] * 3 + ["pending"] * 6
+
+
+async def test_when_an_outcome_can_not_be_recorded_nothing_is_claimed_any_more(path: Path, ledger: Ledger) -> None:
+    assert isinstance(ledger, SqliteLedger)
+    writer, claims_wait, failed = ledger._writer, threading.Event(), threading.Event()
+
+    def fail_once() -> bool:
+        if failed.is_set():
+            return False
+        claims_wait.wait(10)
+        failed.set()
+        return True
+
+    async def all_under_way(_chunk: StoredChunk) -> None:
+        if api.in_flight == 4:
+            writer._connection.set_commit_hook(fail_once)
+
+    async def look() -> None:
+        while len(writer._waiting) < 2:  # noqa: ASYNC110  # the writer has no event for that
+            await asyncio.sleep(0)
+        claims_wait.set()
+
+    api = Api(seconds=0.05, on_call=all_under_way)
+    desk = await a_desk(path, ledger, [1] * 40, api)
+    looking = asyncio.create_task(look())
+
+    with pytest.raises(ExceptionGroup) as caught:
+        await desk.pool.run()
+
+    await looking
+    await ledger.totals(desk.run.id)  # comes after whatever is under way
+    assert {type(error) for error in caught.value.exceptions} == {LedgerError}
+    assert [first for first, state in desk.states().items() if state != "pending"] == sorted(api.order)
 
 
 async def test_a_claim_that_fails_sends_nothing(path: Path, ledger: Ledger) -> None:

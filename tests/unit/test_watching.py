@@ -11,8 +11,6 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from sender.cli.options import print_json
-from sender.cli.text import print_report
 from sender.cli.watching import _Lines, _while_read, line, page
 from sender.ledger import Failure
 from sender.ledger.lock import Holder
@@ -130,10 +128,3 @@ def test_a_reader_that_has_gone_ends_the_watching_before_anything_is_written(mon
         with pytest.raises(BrokenPipeError):
             show(MOMENT)
     assert told == [MOMENT]
-
-
-def test_a_closed_standard_output_is_no_bug(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "stdout", None)
-    print_json(MOMENT.as_json(), indent=None)
-    print_report(MOMENT.report, MOMENT.sender)
-    _while_read(_Lines())(MOMENT)

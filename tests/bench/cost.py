@@ -20,16 +20,18 @@ from sender import content
 from sender.ledger import NewRun, Plan, open_ledger
 from sender.planning import audience_spec
 from tests.bench.figures import Figure, Skipped
-from tests.bench.processes import Used, used_by
+from tests.bench.processes import Used, cpu_seconds, used_by
 
 CAMPAIGN = str(Path(sys.executable).with_name("campaign"))
 SINK = Path(__file__).with_name("sink.c")
-CALLS, ROUNDS, PEOPLE = 3000, 3, 100_000
+CALLS, ROUNDS, PEOPLE = 10_000, 3, 100_000
+UNLIMITED = "1000000/s"
+SETTLED_SECONDS, WATCHED_SECONDS = 3, 15
 CAMPAIGN_FILE = """
 campaign: cost
 audience: {{csv: people.csv}}
 message: {{type: text, text: Hello}}
-delivery: {{rate: 1000000/s, workers: {workers}}}
+delivery: {{rate: {rate}, workers: {workers}}}
 """
 
 
@@ -76,6 +78,9 @@ def measure() -> Iterator[Figure]:
             cost = min(one for (_, one), _ in pairs) / min(other for _, (_, other) in pairs)
             if workers == 16:
                 yield Figure(name="CPU a call / bare loop", value=cost, bound=2.2, is_ceiling=True)
+        for rate, workers, bound in (("1/s", 64, 0.01), ("20/s", 16, 0.05)):
+            share = _share(folder, rate, workers)
+            yield Figure(name=f"{rate} with {workers} workers, of a core", value=share, bound=bound, is_ceiling=True)
         ours, script, curl = (min(each(folder) for _ in range(ROUNDS)) for each in (_whole, _script, _curl))
         yield Figure(name="100,000 recipients, seconds / script", value=ours / script, bound=1.3, is_ceiling=True)
         yield Figure(name="100,000 recipients, seconds / xargs curl", value=ours / curl, bound=0.25, is_ceiling=True)
@@ -104,6 +109,25 @@ def _campaign(folder: Path, workers: int) -> tuple[float, float]:
     return server.calls / server.seconds, (sent.cpu_seconds - idle.cpu_seconds) / CALLS
 
 
+def _share(folder: Path, rate: str, workers: int) -> float:
+    """What part of a core the whole command takes at that rate, once it is under way."""
+    campaign = _write(folder, workers, people=1, rate=rate)
+    with sink(folder) as server:
+        asyncio.run(_seal(campaign, folder / "ledger.db", server.url))
+        command = [CAMPAIGN, "send", str(folder / "campaign.yaml"), "--yes"]
+        process = subprocess.Popen(
+            command, env=environ(folder, server.url), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        try:
+            time.sleep(SETTLED_SECONDS)
+            before, began = cpu_seconds(process.pid), time.monotonic()
+            time.sleep(WATCHED_SECONDS)
+            return (cpu_seconds(process.pid) - before) / (time.monotonic() - began)
+        finally:
+            process.kill()
+            process.wait()
+
+
 def _bare(folder: Path, workers: int) -> tuple[float, float]:
     command = [sys.executable, "-m", "tests.bench.bare", "loop"]
     with sink(folder) as server:
@@ -115,10 +139,10 @@ def _send(folder: Path, url: str) -> Used:
     return used_by([CAMPAIGN, "send", str(folder / "campaign.yaml"), "--yes"], environ(folder, url))
 
 
-def _write(folder: Path, workers: int, people: int) -> Campaign:
+def _write(folder: Path, workers: int, people: int, rate: str = UNLIMITED) -> Campaign:
     for file in folder.glob("ledger*"):
         file.unlink()
-    (folder / "campaign.yaml").write_text(CAMPAIGN_FILE.format(workers=workers), "utf-8")
+    (folder / "campaign.yaml").write_text(CAMPAIGN_FILE.format(workers=workers, rate=rate), "utf-8")
     names = "".join(f"customer_{number}\n" for number in range(people))
     (folder / "people.csv").write_text(f"username\n{names}", "utf-8")
     return load_campaign(folder / "campaign.yaml", {})

@@ -32,6 +32,12 @@ def used_by(command: list[str], environ: Mapping[str, str] | None = None) -> Use
     )
 
 
+def cpu_seconds(pid: int) -> float:
+    """What a process has taken until now, all its threads together. On Linux only."""
+    fields = Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def resident_mb(pid: int) -> float:
     """The memory that a process holds now. On Linux only."""
     pages = int(Path(f"/proc/{pid}/statm").read_text("ascii").split()[1])

@@ -8,11 +8,9 @@ is there for the same quarter of a second of calls that come unevenly, however m
 
 import asyncio
 import os
-import resource
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -38,7 +36,6 @@ class Scale:
     fast: float = 8
     starved: float = 15
     changing: float = DIP_SECONDS
-    waiting: float = 10
 
 
 def measure(scale: Scale = Scale()) -> Iterator[Figure]:
@@ -49,7 +46,6 @@ def measure(scale: Scale = Scale()) -> Iterator[Figure]:
         yield from _changing(folder, scale.changing)
         yield from _starved(folder, scale.starved)
         yield from _steady(folder, "200/s", 50, scale.fast, together=False)
-        yield from _waiting(folder, scale.waiting)
 
 
 def _steady(folder: Path, rate: str, burst: int, seconds: float, *, together: bool) -> Iterator[Figure]:
@@ -100,25 +96,6 @@ def _changing(folder: Path, seconds: float) -> Iterator[Figure]:
 async def _all(folder: Path, seconds: float, burstless: int, *ports: int) -> list[Sent]:
     without_burst = send(folder, burstless, "20/s", seconds=min(seconds, 40), jitter_seconds=JITTER_SECONDS)
     return await asyncio.gather(without_burst, *(send(folder, port, "20/s", seconds=seconds) for port in ports))
-
-
-def _waiting(folder: Path, seconds: float) -> Iterator[Figure]:
-    """What waiting costs, and what sending does, of a core."""
-    for rate, workers, bound in (("1/s", 64, 0.01), ("20/s", 16, 0.05)) if seconds else ():
-        with limiters([("sliding", [(0, rate)])]) as ports:
-            share = asyncio.run(_cpu_share(folder, ports[0], rate, seconds, workers))
-        yield _figure(f"{rate} with {workers} workers, of a core", share, bound, is_ceiling=True)
-
-
-async def _cpu_share(folder: Path, port: int, rate: str, seconds: float, workers: int) -> float:
-    # What a start costs is measured elsewhere: this begins when the sender is under way.
-    sending = asyncio.create_task(send(folder, port, rate, seconds=seconds + 2, workers=workers))
-    await asyncio.sleep(2)
-    before, began = resource.getrusage(resource.RUSAGE_SELF), time.monotonic()
-    await asyncio.sleep(seconds)
-    after, ended = resource.getrusage(resource.RUSAGE_SELF), time.monotonic()
-    await sending
-    return (after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime) / (ended - began)
 
 
 def _send(folder: Path, ports: Sequence[int], rate: str, seconds: float, jitter_seconds: float) -> list[Sent]:

@@ -37,20 +37,25 @@ class _Call:
     which the connector was not asked at all may have left: nobody knows.
     """
 
-    __slots__ = ("_deadline", "_seconds", "body", "headers", "is_connecting", "started_at", "status")
+    __slots__ = ("_deadline", "_seconds", "body", "has_begun", "headers", "is_connecting", "started_at", "status")
 
     def __init__(self, deadline: asyncio.Timeout, seconds: float) -> None:
         self._deadline = deadline
         self._seconds = seconds
+        self.has_begun = False
         self.is_connecting = False
         self.started_at = time.monotonic()
         self.status: int | None = None
         self.headers: dict[str, str] = {}
         self.body = b""
 
+    def connect(self) -> None:
+        """A connection is being made; aiohttp makes another one for a GET whose first one broke."""
+        self.is_connecting = not self.has_begun
+
     def begin(self) -> None:
         """From now on the request may have left, and its time runs."""
-        self.is_connecting = False
+        self.has_begun, self.is_connecting = True, False
         self.started_at = time.monotonic()
         self._deadline.reschedule(asyncio.get_running_loop().time() + self._seconds)
 
@@ -66,7 +71,7 @@ class _Connector(aiohttp.TCPConnector):
 
     async def connect(self, *arguments: Any, **options: Any) -> Connection:
         call = _under_way.get()
-        call.is_connecting = True
+        call.connect()
         connection = await super().connect(*arguments, **options)
         call.begin()
         return connection

@@ -185,12 +185,19 @@ class Writer:
         try:
             done = self._begun(jobs)
         except BaseException as error:
-            if len(jobs) > 1 and not isinstance(error, _FAULTS):
-                return [one for job in jobs for one in self._do([job])]
             failure = self._translate(error)
-            self._fault = failure if isinstance(error, _FAULTS) else None
+            if isinstance(error, _FAULTS):
+                self._fault = failure
+            elif len(jobs) > 1:
+                return self._do_singly(jobs)
             return [(job.future, None, failure) for job in jobs]
         return self._commit(done, is_written=any(job.writes for job in jobs))
+
+    def _do_singly(self, jobs: list[_Job]) -> list[_Done]:
+        done: list[_Done] = []
+        for job in jobs:
+            done += [(job.future, None, self._fault)] if self._fault else self._do([job])
+        return done
 
     def _commit(self, done: list[_Done], *, is_written: bool) -> list[_Done]:
         try:

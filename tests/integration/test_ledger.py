@@ -734,6 +734,28 @@ async def test_a_job_that_fails_takes_no_other_with_it(path: Path) -> None:
     assert looked_up(path, "select label from account order by label") == [("a",), ("b",), ("c",)]
 
 
+async def test_when_a_commit_fails_what_comes_after_it_is_not_done(path: Path) -> None:
+    gate = threading.Event()
+
+    def fail(_: apsw.Connection) -> None:
+        raise ValueError("no")
+
+    def keep_in_vain(connection: apsw.Connection) -> None:
+        keep("lost")(connection)
+        connection.set_commit_hook(lambda: True)
+
+    async with a_writer(path, Counting()) as writer:
+        blocked = asyncio.ensure_future(writer.run(lambda _: gate.wait(10)))
+        jobs = [asyncio.ensure_future(writer.run(work)) for work in (fail, keep("a"), keep_in_vain, keep("b"))]
+        await asyncio.sleep(0)
+        gate.set()
+        results = await asyncio.gather(*jobs, return_exceptions=True)
+        await blocked
+
+    assert [type(result) for result in results] == [ValueError, type(None), LedgerError, LedgerError]
+    assert looked_up(path, "select label from account") == [("a",)]
+
+
 async def test_a_job_that_is_cancelled_before_its_turn_is_never_done(path: Path) -> None:
     entered, gate = threading.Event(), threading.Event()
 

@@ -182,6 +182,20 @@ def play(office: Office, runs: list[int], dice: random.Random) -> None:
     else:
         office.now += dice.choice([0.0, 0.01, 0.05, 0.2, 1.0, 5.0])
     note_ends(office)
+    compare(office)
+
+
+def compare(office: Office) -> None:
+    """What is kept in memory is what the ledger says, unless it knows itself to be out of date."""
+    (account_id,) = {id_ for (id_,) in office.connection.execute("select account_id from run")}
+    kept = office.accounts.get(office.connection, account_id)
+    read = arbiter.Account(office.connection, office.path, account_id)
+
+    def facts(account: arbiter.Account) -> tuple[Any, ...]:
+        slot = account._last_sent_at, account._last_slot_at
+        return account._leases, account._paused_until, slot, account._under_way, account._ends[-1]
+
+    assert facts(kept) == facts(read)
 
 
 def note_ends(office: Office) -> None:

@@ -118,8 +118,8 @@ class Office:
         return moments
 
     def held(self, period_seconds: float, *, of_recipients: bool) -> int:
-        """What holds a place in a window of that length now."""
-        since = self.now - period_seconds + ULP_SECONDS
+        """What holds a place in a window of that length when the newest call leaves."""
+        since = self.made[-1].attempt.sent_at - period_seconds + ULP_SECONDS
         holding = [call for call in self.made if call.ended_at is None or call.ended_at > since]
         return sum(call.recipients if of_recipients else 1 for call in holding)
 

@@ -189,6 +189,8 @@ def _script(folder: Path) -> float:
 
 
 def _curl(folder: Path) -> float:
+    if not shutil.which("curl"):
+        raise Skipped("curl is missing (Debian: apt-get install curl)")
     names = (folder / "people.csv").read_text("utf-8").splitlines()[1:]
     for start in range(0, PEOPLE, 1000):
         body = {"usernames": names[start : start + 1000], "text": "Hello"}

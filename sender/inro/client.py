@@ -49,13 +49,9 @@ class _Call:
         self.headers: dict[str, str] = {}
         self.body = b""
 
-    def connect(self) -> None:
-        """A connection is being made; aiohttp makes another one for a GET whose first one broke."""
-        self.is_connecting = not self.has_begun
-
     def begin(self) -> None:
         """From now on the request may have left, and its time runs."""
-        self.has_begun, self.is_connecting = True, False
+        self.has_begun = True
         self.started_at = time.monotonic()
         self._deadline.reschedule(asyncio.get_running_loop().time() + self._seconds)
 
@@ -71,7 +67,7 @@ class _Connector(aiohttp.TCPConnector):
 
     async def connect(self, *arguments: Any, **options: Any) -> Connection:
         call = _under_way.get()
-        call.connect()
+        call.is_connecting = True
         connection = await super().connect(*arguments, **options)
         call.begin()
         return connection
@@ -113,7 +109,8 @@ class InroClient:
             async with deadline:
                 await self._exchange(method, path, call, options)
         except Exception as error:  # whatever it is, the request may have left, and that is what counts
-            began = not call.is_connecting and not isinstance(error, aiohttp.InvalidURL)  # a proxy's, before anything
+            # That the address of a proxy is no URL shows before there is a connection.
+            began = call.has_begun or not (call.is_connecting or isinstance(error, aiohttp.InvalidURL))
             failure = _explain(error, seconds if began else CONNECT_SECONDS)
         elapsed = time.monotonic() - call.started_at
         if call.status is None:

@@ -80,6 +80,9 @@ def _migrate(connection: apsw.Connection, path: Path) -> None:
         connection.pragma("user_version", newest)
         connection.execute("commit")
         with_rollback = False
+    except ValueError as error:
+        words = f"the ledger {path} is of a version of campaign before 0.1, which alone can go on with it"
+        raise LedgerError(words) from error
     finally:
         if with_rollback and connection.in_transaction:
             connection.execute("rollback")

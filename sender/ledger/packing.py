@@ -13,7 +13,6 @@ import orjson
 import zstandard
 
 from campaigns.audience import Recipient
-from sender.errors import LedgerError
 
 _LEVEL = 3  # a seventh of the time of zlib's usual level, and smaller
 _NOBODY = b"null"  # a column in which nobody has anything
@@ -49,11 +48,11 @@ def unpack_column(packed: bytes, place: int) -> bytes:
 
 
 def repacked(packed: bytes) -> bytes:
-    """What schema 5 had packed, as `pack` does it now. Raises LedgerError when it is older than that."""
+    """What schema 5 had packed, as `pack` does it now. Raises ValueError when it was packed in another way."""
     try:
         columns = orjson.loads(_local.decompressor.decompress(packed))
     except zstandard.ZstdError as error:
-        raise LedgerError("this ledger is of a version before 0.1, which alone can go on with it") from error
+        raise ValueError(str(error)) from error
     return zstandard.compress(b"\n".join(map(_line, columns)), _LEVEL)
 
 

@@ -8,7 +8,7 @@ import orjson
 
 
 class Addresses(Sequence[int | str]):
-    """A list of identifiers of one kind; two are equal when they hold the same."""
+    """A list of identifiers of one kind."""
 
     def __init__(self, json: bytes, count: int) -> None:
         self.json = json
@@ -23,12 +23,6 @@ class Addresses(Sequence[int | str]):
     def __getitem__(self, place: slice) -> Sequence[int | str]: ...
     def __getitem__(self, place: int | slice) -> int | str | Sequence[int | str]:
         return self._values[place]
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Addresses) and self.json == other.json
-
-    def __hash__(self) -> int:
-        return hash(self.json)
 
     @cached_property
     def _values(self) -> list[int | str]:

@@ -15,7 +15,7 @@ from sender.outcome import ChunkState, Outcome
 from sender.ports import Messenger, Watcher
 from sender.throttle import Permit, Throttle
 
-TIMER_SECONDS = 0.001  # uvloop's timers may wake so much early, and to sleep again takes as much as a call
+TIMER_SECONDS = 0.001  # uvloop's timers may wake so much early, and then would have to once more
 
 
 @dataclass(frozen=True, slots=True)

@@ -164,7 +164,7 @@ class Throttle:
         """Sleeps so long, or until something has changed."""
         self._changed.clear()
         self._needs_an_answer = seconds == inf
-        # A third of the time of asyncio.timeout, for every call.
+        # Half the time of asyncio.timeout, for every call.
         timer = None if seconds == inf else asyncio.get_running_loop().call_later(seconds, self._changed.set)
         try:
             await self._changed.wait()
